@@ -1,0 +1,3 @@
+//! The load-test client that ships with Tern.
+
+fn main() {}

@@ -1,0 +1,7 @@
+//! The TURN server as a state machine: bytes in, actions out, time passed in.
+
+mod event;
+mod io;
+
+pub use event::{DropReason, Event, ReleaseCause};
+pub use io::{Action, ConnectionId, IcmpError, Input, OpenError, OwnerId, RelayAddress, RelayKind};

@@ -1,0 +1,9 @@
+//! Tern: a STUN/TURN media relay for WebRTC.
+//!
+//! Start at [`server`] for how the parts are wired, at [`worker`] for the way of a packet, at
+//! [`engine`] for what the relay knows about its clients.
+
+pub mod engine;
+pub mod route;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,3 @@
+//! The `tern` binary: arguments, configuration, server, exit code.
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! Where an established flow goes: the keys and values that both data paths share.
+//!
+//! The engine decides, and says so in [`Delta`]s; the worker applies them to its table and reads the
+//! table once per packet. Later the kernel path mirrors the same deltas.
+
+mod delta;
+mod key;
+
+pub use delta::Delta;
+pub use key::{Client, Endpoint, FiveTuple, LinkId, ListenerId, RelayId, Transport};
