@@ -2,6 +2,11 @@
 
 mod event;
 mod io;
+mod settings;
 
 pub use event::{DropReason, Event, ReleaseCause};
 pub use io::{Action, ConnectionId, IcmpError, Input, OpenError, OwnerId, RelayAddress, RelayKind};
+pub use settings::{
+    DefaultFamily, Lifetimes, ListenerSettings, NatDiscovery, Redirect, RelaySettings, SessionLimits,
+    Settings,
+};
