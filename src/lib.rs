@@ -5,5 +5,7 @@
 
 pub mod engine;
 pub mod route;
+pub mod server;
 pub mod time;
 pub mod wire;
+pub mod worker;

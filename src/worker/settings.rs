@@ -1,0 +1,212 @@
+//! What a worker is told to do: plain values, checked by whoever read the configuration.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::route::Transport;
+
+/// One address to listen on. Its position in the list is its [`crate::route::ListenerId`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// Where; a wildcard address answers from whichever address the client sent to.
+    pub address: SocketAddr,
+    /// What is spoken there, at least one. UDP and DTLS share a socket and are told apart by their first
+    /// byte (RFC 7983), and so are TCP and TLS.
+    pub transports: Vec<Transport>,
+    /// For TLS and DTLS.
+    pub certificate: Option<CertificateFiles>,
+    /// Sources whose connections must begin with a PROXY protocol header (version 1 or 2). From everyone else
+    /// no such header is understood.
+    pub proxy_sources: Vec<Prefix>,
+}
+
+impl ListenerSettings {
+    /// A listener without certificate and without proxies before it.
+    #[must_use]
+    pub fn new(address: SocketAddr, transports: &[Transport]) -> Self {
+        Self { address, transports: transports.to_vec(), certificate: None, proxy_sources: Vec::new() }
+    }
+
+    /// Whether `transport` is spoken here.
+    #[must_use]
+    pub fn speaks(&self, transport: Transport) -> bool {
+        self.transports.contains(&transport)
+    }
+
+    /// Whether a connection from `source` has to introduce itself with a PROXY header.
+    #[must_use]
+    pub fn expects_proxy_header(&self, source: IpAddr) -> bool {
+        self.proxy_sources.iter().any(|prefix| prefix.contains(source))
+    }
+}
+
+/// A certificate chain and its key, in PEM, read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CertificateFiles {
+    /// The chain, the server's own certificate first.
+    pub chain: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// A range of addresses: those that share the first `bits` with `base`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// Any address of the range.
+    pub base: IpAddr,
+    /// How many leading bits count, at most 32 or 128.
+    pub bits: u8,
+}
+
+impl Prefix {
+    /// Whether `ip` lies in the range. An IPv4-mapped address counts as the IPv4 address.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        match (self.base.to_canonical(), ip.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(ip)) => {
+                let shift = 32u32.saturating_sub(u32::from(self.bits));
+                (base.to_bits() ^ ip.to_bits()).checked_shr(shift).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(base), IpAddr::V6(ip)) => {
+                let shift = 128u32.saturating_sub(u32::from(self.bits));
+                (base.to_bits() ^ ip.to_bits()).checked_shr(shift).unwrap_or(0) == 0
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// Which DSCP a relayed packet leaves with (RFC 8656 sections 13 to 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DscpPolicy {
+    /// The one it came with.
+    Copy,
+    /// Always this one, 0 to 63.
+    Fixed(u8),
+}
+
+/// Which ECN field a packet that came over UDP leaves with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EcnPolicy {
+    /// The one it came with.
+    Copy,
+    /// Not-ECT, for networks that mistreat the field.
+    Clear,
+}
+
+/// How the IP header of relayed packets is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaSettings {
+    /// From UDP to UDP, either way.
+    pub dscp: DscpPolicy,
+    /// From UDP to UDP, either way.
+    pub ecn: EcnPolicy,
+    /// From a stream to UDP, 0 to 63; ECN is Not-ECT there.
+    pub stream_dscp: u8,
+    /// The hop limit of packets that came over a stream.
+    pub hop_limit: u8,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        Self { dscp: DscpPolicy::Copy, ecn: EcnPolicy::Copy, stream_dscp: 0, hop_limit: 64 }
+    }
+}
+
+/// What a stream client may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// From accepting a connection to its first whole message, handshakes included.
+    pub first_message: Duration,
+    /// Without a byte from the client, when it has no allocation.
+    pub idle: Duration,
+    /// Connections per worker.
+    pub connections: usize,
+    /// Connections of one source address (IPv6: of one /64) that have no allocation, per worker.
+    pub per_source: u32,
+    /// Bytes that may wait for one slow reader.
+    pub queue_bytes: usize,
+    /// Media that waited this long is dropped: nobody would play it any more.
+    pub media_deadline: Duration,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            first_message: Duration::from_secs(10),
+            idle: Duration::from_mins(5),
+            connections: 50_000,
+            per_source: 128,
+            queue_bytes: 256 * 1024,
+            media_deadline: Duration::from_millis(500),
+        }
+    }
+}
+
+/// What DTLS clients may cost, per worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DtlsSettings {
+    /// Handshakes under way at a time; more are refused until some end.
+    pub handshakes: usize,
+    /// Sessions, handshakes included.
+    pub sessions: usize,
+    /// For a handshake.
+    pub handshake: Duration,
+    /// Without a datagram from the client, when it has no allocation.
+    pub idle: Duration,
+}
+
+impl Default for DtlsSettings {
+    fn default() -> Self {
+        Self {
+            handshakes: 1_000,
+            sessions: 50_000,
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_mins(5),
+        }
+    }
+}
+
+/// Bytes per second that may be relayed, each direction for itself; none is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BandwidthSettings {
+    /// For one allocation.
+    pub session: Option<u64>,
+    /// For all allocations of one user.
+    pub owner: Option<u64>,
+}
+
+/// Everything a worker needs besides the engine's own settings. All of it but the listeners can be reloaded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkerSettings {
+    /// Where to listen.
+    pub listeners: Vec<ListenerSettings>,
+    /// IP headers of media.
+    pub media: MediaSettings,
+    /// TCP and TLS clients.
+    pub streams: StreamSettings,
+    /// DTLS clients.
+    pub dtls: DtlsSettings,
+    /// Rates of relayed media.
+    pub bandwidth: BandwidthSettings,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_contains_what_shares_its_bits() {
+        let v4 = Prefix { base: "10.1.2.3".parse().unwrap(), bits: 8 };
+        assert!(v4.contains("10.200.0.1".parse().unwrap()));
+        assert!(v4.contains("::ffff:10.0.0.1".parse().unwrap()));
+        assert!(!v4.contains("11.0.0.1".parse().unwrap()));
+        assert!(!v4.contains("::1".parse().unwrap()));
+        let all = Prefix { base: "::".parse().unwrap(), bits: 0 };
+        assert!(all.contains("2001:db8::1".parse().unwrap()));
+        let one = Prefix { base: "2001:db8::1".parse().unwrap(), bits: 128 };
+        assert!(one.contains("2001:db8::1".parse().unwrap()));
+        assert!(!one.contains("2001:db8::2".parse().unwrap()));
+    }
+}
