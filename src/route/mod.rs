@@ -5,6 +5,8 @@
 
 mod delta;
 mod key;
+mod table;
 
 pub use delta::Delta;
 pub use key::{Client, Endpoint, FiveTuple, LinkId, ListenerId, RelayId, Transport};
+pub use table::{ChannelKey, ChannelValue, Flow, Header, Miss, Table};
