@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use crate::engine;
 use crate::route::Transport;
 use crate::worker::WorkerSettings;
 
@@ -13,6 +15,8 @@ pub struct ServerSettings {
     pub workers: u8,
     /// Listeners, streams, media.
     pub worker: WorkerSettings,
+    /// What the engines are told; its listeners are those of `worker`, in the same order.
+    pub engine: Arc<engine::Settings>,
 }
 
 /// Why the relay did not start.
