@@ -3,6 +3,7 @@
 //! Start at [`server`] for how the parts are wired, at [`worker`] for the way of a packet, at
 //! [`engine`] for what the relay knows about its clients.
 
+pub mod config;
 pub mod engine;
 pub mod route;
 pub mod server;

@@ -1,0 +1,137 @@
+//! What a reload changes, and whether it can take effect without a restart.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Config;
+
+/// One key that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Such as `limits.max_allocations` or `listener[0].realm`.
+    pub key: String,
+    /// When it takes effect.
+    pub effect: Effect,
+}
+
+/// When a change takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// At once, calls untouched.
+    AtOnce,
+    /// With the next start of the process.
+    NeedsRestart,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key)
+    }
+}
+
+/// Keys that only a start reads: threads, sockets, and what names this relay in tickets already given out.
+const FIXED: &[&str] =
+    &["server.workers", "server.relay_id", "nat_discovery", "relay.addresses", "relay.ports"];
+
+/// Keys of a `[[listener]]` that its sockets are made from.
+const FIXED_OF_LISTENER: &[&str] = &["address", "transports"];
+
+/// Every key that differs between two configurations.
+#[must_use]
+pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
+    let tree = |config: &Config| serde_json::to_value(config).unwrap_or_default();
+    let mut changes = Vec::new();
+    compare("", &tree(old), &tree(new), &mut changes);
+    changes
+}
+
+fn compare(path: &str, old: &Value, new: &Value, changes: &mut Vec<Change>) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let mut keys: Vec<_> = old.keys().chain(new.keys()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            for key in keys {
+                let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let (old, new) = (old.get(key).unwrap_or(&Value::Null), new.get(key).unwrap_or(&Value::Null));
+                compare(&below, old, new, changes);
+            }
+        }
+        (Value::Array(old), Value::Array(new))
+            if old.iter().chain(new).any(Value::is_object) && old.len() == new.len() =>
+        {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                compare(&format!("{path}[{index}]"), old, new, changes);
+            }
+        }
+        (old, new) if old != new => {
+            changes.push(Change { key: path.to_owned(), effect: effect(path) });
+        }
+        (_, _) => {}
+    }
+}
+
+fn effect(path: &str) -> Effect {
+    let is =
+        |key: &str| path == key || path.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
+    let fixed = FIXED.iter().any(|key| is(key))
+        || path == "listener"
+        || (path.starts_with("listener[")
+            && path.split_once("].").is_some_and(|(_, key)| FIXED_OF_LISTENER.contains(&key)));
+    if fixed { Effect::NeedsRestart } else { Effect::AtOnce }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BitRate, Listener};
+    use crate::route::Transport;
+
+    fn config() -> Config {
+        Config {
+            listener: vec![Listener::new("0.0.0.0:3478".parse().unwrap(), &[Transport::Udp])],
+            ..Config::default()
+        }
+    }
+
+    fn changes(change: impl FnOnce(&mut Config)) -> Vec<(String, Effect)> {
+        let (old, mut new) = (config(), config());
+        change(&mut new);
+        diff(&old, &new).into_iter().map(|change| (change.key, change.effect)).collect()
+    }
+
+    #[test]
+    fn nothing_changed_is_nothing() {
+        assert_eq!(changes(|_| ()), vec![]);
+    }
+
+    #[test]
+    fn limits_and_realms_change_at_once() {
+        let found = changes(|config| {
+            config.limits.max_allocations = 5;
+            config.limits.bandwidth_per_user = Some(BitRate(8_000_000));
+            config.listener[0].realm = Some("other".into());
+        });
+        let key = |name: &str| (name.to_owned(), Effect::AtOnce);
+        assert_eq!(
+            found,
+            [key("limits.bandwidth_per_user"), key("limits.max_allocations"), key("listener[0].realm")]
+        );
+    }
+
+    #[test]
+    fn sockets_and_threads_need_a_restart() {
+        let found = changes(|config| {
+            config.server.workers = 3;
+            config.relay.ports.last = 60_000;
+            config.listener[0].transports.push(Transport::Tcp);
+        });
+        let key = |name: &str| (name.to_owned(), Effect::NeedsRestart);
+        assert_eq!(found, [key("listener[0].transports"), key("relay.ports"), key("server.workers")]);
+        let added = changes(|config| config.listener.push(config.listener[0].clone()));
+        assert_eq!(added, [key("listener")]);
+    }
+}

@@ -1,0 +1,77 @@
+//! The configuration: TOML into checked types.
+//!
+//! A value is taken from the command line, else from the environment (`TERN__SECTION__KEY`), else from the
+//! file, else it has its default. Everything that is wrong is reported at once, each with its file, line and
+//! column. Nothing below `server` knows of this module.
+
+mod auth;
+mod check;
+mod diff;
+mod limits;
+mod listener;
+mod load;
+mod media;
+mod problem;
+mod reader;
+mod relay;
+mod server;
+mod tree;
+mod values;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+pub use auth::{Anonymity, Auth, NonceKey, OauthAlgorithm, OauthKey, SharedSecret};
+pub use diff::{Change, Effect, diff};
+pub use limits::{Limits, Peers};
+pub use listener::Listener;
+pub use load::{Loaded, Sources, load};
+pub use media::{Dtls, Media, Streams};
+pub use problem::{Place, Problem, Problems, Severity};
+pub use relay::{Address, NatDiscovery, Relay};
+pub use server::{Level, Log, LogFormat, Server};
+pub use tree::ENV_PREFIX;
+pub use values::{BitRate, Cidr, Moment, Period, PortRange, transport_word};
+
+/// The default path of the configuration.
+pub const DEFAULT_PATH: &str = "/etc/tern/tern.toml";
+
+/// A whole configuration, each field a section of the file.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Config {
+    /// `[server]`.
+    pub server: Server,
+    /// `[[listener]]`.
+    pub listener: Vec<Listener>,
+    /// `[relay]`.
+    pub relay: Relay,
+    /// `[auth]`.
+    pub auth: Auth,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[peers]`.
+    pub peers: Peers,
+    /// `[nat_discovery]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nat_discovery: Option<NatDiscovery>,
+    /// `[media]`.
+    pub media: Media,
+    /// `[streams]`.
+    pub streams: Streams,
+    /// `[dtls]`.
+    pub dtls: Dtls,
+    /// `[log]`.
+    pub log: Log,
+    /// What relative paths start from.
+    #[serde(skip)]
+    pub base: PathBuf,
+}
+
+impl Config {
+    /// The configuration as TOML, every default written out.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+}
