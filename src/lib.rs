@@ -4,7 +4,9 @@
 //! [`engine`] for what the relay knows about its clients.
 
 pub mod config;
+pub mod clock;
 pub mod engine;
+pub mod net;
 pub mod route;
 pub mod server;
 pub mod time;
