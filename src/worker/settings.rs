@@ -1,7 +1,9 @@
 //! What a worker is told to do: plain values, checked by whoever read the configuration.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::route::Transport;
@@ -15,7 +17,7 @@ pub struct ListenerSettings {
     /// byte (RFC 7983), and so are TCP and TLS.
     pub transports: Vec<Transport>,
     /// For TLS and DTLS.
-    pub certificate: Option<CertificateFiles>,
+    pub certificate: Option<Certificate>,
     /// Sources whose connections must begin with a PROXY protocol header (version 1 or 2). From everyone else
     /// no such header is understood.
     pub proxy_sources: Vec<Prefix>,
@@ -41,13 +43,34 @@ impl ListenerSettings {
     }
 }
 
-/// A certificate chain and its key, in PEM, read again when they change.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CertificateFiles {
-    /// The chain, the server's own certificate first.
-    pub chain: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
+/// A certificate chain, the server's own certificate first, and its private key, in PEM.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Certificate {
+    /// Read again when they change.
+    Files {
+        /// The chain.
+        chain: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// Made on the spot.
+    Memory {
+        /// The chain.
+        chain: Arc<[u8]>,
+        /// The key.
+        key: Arc<[u8]>,
+    },
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files { chain, key } => {
+                f.debug_struct("Files").field("chain", chain).field("key", key).finish()
+            }
+            Self::Memory { .. } => f.write_str("Memory"),
+        }
+    }
 }
 
 /// A range of addresses: those that share the first `bits` with `base`.

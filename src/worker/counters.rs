@@ -1,0 +1,360 @@
+//! What a worker counts. Each number has one writer, its worker, and is read by whoever asks: a relaxed load
+//! and store, no locked instruction on a packet's way.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::engine::{DropReason, Event, ReleaseCause};
+
+/// A number that one thread counts up and others read.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts `n` more. Only the owning worker may call this: two writers would lose counts.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Sets a level, such as the number of open connections. Only the owning worker may call this.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Declares an enum with the names that its values are exported under.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$item_doc:meta])* $item:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$item_doc])* $item,)* }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$item,)*];
+
+            /// The name it is exported under.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$item => $text,)* }
+            }
+        }
+    };
+}
+
+named! {
+    /// Why a packet or a connection went nowhere.
+    Loss {
+        /// First byte of no protocol that is spoken here.
+        UnknownProtocol = "unknown_protocol",
+        /// A protocol that this listener does not speak.
+        NotSpoken = "not_spoken",
+        /// ChannelData with a wrong length or number.
+        ChannelData = "malformed_channel_data",
+        /// A Send indication that does not hold what it must.
+        SendIndication = "malformed_send",
+        /// Media of a five-tuple without allocation.
+        NoAllocation = "no_allocation",
+        /// Media on a channel that was not bound.
+        NoChannel = "no_channel",
+        /// Media to a peer without permission.
+        NoPermission = "no_permission",
+        /// A packet from a peer without permission.
+        PeerNotPermitted = "peer_not_permitted",
+        /// It had no hop left.
+        HopLimit = "hop_limit",
+        /// A datagram larger than any buffer.
+        Truncated = "truncated",
+        /// Over the rate of its allocation.
+        SessionRate = "session_rate",
+        /// Over the rate of its user.
+        OwnerRate = "owner_rate",
+        /// Larger than the way to its receiver takes.
+        TooBig = "too_big",
+        /// The system's send buffer was full.
+        SendBufferFull = "send_buffer_full",
+        /// The system refused to send.
+        SendFailed = "send_failed",
+        /// The kernel dropped it before it was read.
+        ReceiveOverflow = "receive_overflow",
+        /// Media that waited too long for a slow reader, or found its queue full.
+        SlowReader = "slow_reader",
+        /// A connection whose reader left even control messages unread.
+        StuckReader = "stuck_reader",
+        /// A stream that lost its framing.
+        Misframed = "misframed",
+        /// A proxy's connection without a well-formed PROXY header.
+        ProxyHeader = "proxy_header",
+        /// More connections than this worker takes.
+        ConnectionLimit = "connection_limit",
+        /// More idle connections than one source may hold.
+        SourceLimit = "source_limit",
+        /// No whole message, or no end of the handshake, in time.
+        HandshakeTimeout = "handshake_timeout",
+        /// Silent for too long, and without an allocation.
+        Idle = "idle",
+        /// TLS refused by either side.
+        Tls = "tls",
+        /// DTLS refused by either side.
+        Dtls = "dtls",
+        /// More DTLS sessions or handshakes than this worker takes.
+        DtlsLimit = "dtls_limit",
+        /// Another worker's mailbox was full.
+        MailboxFull = "mailbox_full",
+        /// A peer's TCP connection that nobody bound in time, or that came without permission.
+        PeerUnclaimed = "peer_unclaimed",
+        /// A connection could not be accepted or registered.
+        AcceptFailed = "accept_failed",
+    }
+}
+
+named! {
+    /// Ways of a packet.
+    Path {
+        /// From clients, all protocols.
+        FromClient = "from_client",
+        /// To clients.
+        ToClient = "to_client",
+        /// From peers.
+        FromPeer = "from_peer",
+        /// To peers.
+        ToPeer = "to_peer",
+    }
+}
+
+/// STUN methods that are counted by name; everything else is "other".
+const METHODS: [(u16, &str); 9] = [
+    (1, "binding"),
+    (3, "allocate"),
+    (4, "refresh"),
+    (6, "send"),
+    (8, "create_permission"),
+    (9, "channel_bind"),
+    (10, "connect"),
+    (11, "connection_bind"),
+    (u16::MAX, "other"),
+];
+
+/// Error codes that are counted by number; everything else is "other".
+const CODES: [(u16, &str); 18] = [
+    (300, "300"),
+    (400, "400"),
+    (401, "401"),
+    (403, "403"),
+    (405, "405"),
+    (420, "420"),
+    (437, "437"),
+    (438, "438"),
+    (440, "440"),
+    (441, "441"),
+    (442, "442"),
+    (443, "443"),
+    (446, "446"),
+    (447, "447"),
+    (486, "486"),
+    (500, "500"),
+    (508, "508"),
+    (u16::MAX, "other"),
+];
+
+/// The reasons of [`DropReason`], by position.
+const ENGINE_DROPS: [&str; 7] =
+    ["malformed", "fingerprint", "unexpected", "unknown_method", "answer_rate", "source", "internal"];
+
+/// The causes of [`ReleaseCause`], by position.
+const RELEASES: [&str; 4] = ["client", "expired", "disconnected", "operator"];
+
+/// Everything one worker counts.
+#[derive(Debug, Default)]
+pub struct Counters {
+    losses: [Counter; Loss::ALL.len()],
+    packets: [Counter; Path::ALL.len()],
+    bytes: [Counter; Path::ALL.len()],
+    served: [Counter; METHODS.len()],
+    refused: [[Counter; CODES.len()]; METHODS.len()],
+    dropped: [Counter; ENGINE_DROPS.len()],
+    released: [Counter; RELEASES.len()],
+    allocated: Counter,
+    moved: Counter,
+    /// Allocations now.
+    pub allocations: Counter,
+    /// Stream connections now.
+    pub connections: Counter,
+    /// DTLS sessions now.
+    pub dtls_sessions: Counter,
+    /// TCP connections to peers now.
+    pub peer_connections: Counter,
+    /// Turns of the worker's loop.
+    pub turns: Counter,
+}
+
+impl Counters {
+    /// Counts one lost packet or connection.
+    pub fn lose(&self, loss: Loss) {
+        self.lose_many(loss, 1);
+    }
+
+    /// Counts several.
+    pub fn lose_many(&self, loss: Loss, n: u64) {
+        add(&self.losses, loss as usize, n);
+    }
+
+    /// Counts a packet of `len` bytes that took `path`.
+    pub fn pass(&self, path: Path, len: usize) {
+        add(&self.packets, path as usize, 1);
+        add(&self.bytes, path as usize, u64::try_from(len).unwrap_or(u64::MAX));
+    }
+
+    /// Counts what the engine reports.
+    pub fn event(&self, event: &Event) {
+        match *event {
+            Event::Dropped(reason) => add(&self.dropped, drop_index(reason), 1),
+            Event::Refused { method, code } => {
+                if let Some(row) = self.refused.get(position(&METHODS, method)) {
+                    add(row, position(&CODES, code), 1);
+                }
+            }
+            Event::Served { method } => add(&self.served, position(&METHODS, method), 1),
+            Event::Allocated { .. } => {
+                self.allocated.add(1);
+                self.allocations.add(1);
+            }
+            Event::Released { cause, .. } => {
+                add(&self.released, release_index(cause), 1);
+                self.allocations.set(self.allocations.value().saturating_sub(1));
+            }
+            Event::Moved { .. } => self.moved.add(1),
+        }
+    }
+
+    /// What was lost for this reason.
+    #[must_use]
+    pub fn lost(&self, loss: Loss) -> u64 {
+        self.losses.get(loss as usize).map_or(0, Counter::value)
+    }
+
+    /// Shows every number with its family and label.
+    pub fn each(&self, mut show: impl FnMut(&'static str, &'static str, &'static str, u64)) {
+        for (loss, counter) in Loss::ALL.iter().zip(&self.losses) {
+            show("lost", loss.name(), "", counter.value());
+        }
+        for ((path, packets), bytes) in Path::ALL.iter().zip(&self.packets).zip(&self.bytes) {
+            show("packets", path.name(), "", packets.value());
+            show("bytes", path.name(), "", bytes.value());
+        }
+        for ((_, method), counter) in METHODS.iter().zip(&self.served) {
+            show("served", method, "", counter.value());
+        }
+        for ((_, method), row) in METHODS.iter().zip(&self.refused) {
+            for ((_, code), counter) in CODES.iter().zip(row) {
+                show("refused", method, code, counter.value());
+            }
+        }
+        for (reason, counter) in ENGINE_DROPS.iter().zip(&self.dropped) {
+            show("dropped", reason, "", counter.value());
+        }
+        for (cause, counter) in RELEASES.iter().zip(&self.released) {
+            show("released", cause, "", counter.value());
+        }
+        show("allocated", "", "", self.allocated.value());
+        show("moved", "", "", self.moved.value());
+        show("allocations", "", "", self.allocations.value());
+        show("connections", "", "", self.connections.value());
+        show("dtls_sessions", "", "", self.dtls_sessions.value());
+        show("peer_connections", "", "", self.peer_connections.value());
+        show("turns", "", "", self.turns.value());
+    }
+}
+
+/// The counters of all workers, added up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals(BTreeMap<(&'static str, &'static str, &'static str), u64>);
+
+impl Totals {
+    /// Adds a worker's counters.
+    pub fn add(&mut self, counters: &Counters) {
+        counters.each(|family, label, code, value| {
+            let total = self.0.entry((family, label, code)).or_default();
+            *total = total.wrapping_add(value);
+        });
+    }
+
+    /// One number, such as `("lost", "slow_reader")`; zero for a name that does not exist.
+    #[must_use]
+    pub fn value(&self, family: &str, label: &str) -> u64 {
+        self.0.iter().filter(|((f, l, _), _)| *f == family && *l == label).map(|(_, value)| *value).sum()
+    }
+
+    /// How many requests of `method` were answered with `code`.
+    #[must_use]
+    pub fn refused(&self, method: &str, code: &str) -> u64 {
+        let known = self.0.iter().find(|((f, m, c), _)| *f == "refused" && *m == method && *c == code);
+        known.map_or(0, |(_, value)| *value)
+    }
+
+    /// Every number: family, label, second label, value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str, u64)> {
+        self.0.iter().map(|((family, label, code), value)| (*family, *label, *code, *value))
+    }
+}
+
+fn add(counters: &[Counter], index: usize, n: u64) {
+    if let Some(counter) = counters.get(index) {
+        counter.add(n);
+    }
+}
+
+/// The last entry stands for all that is not listed.
+fn position<const N: usize>(names: &[(u16, &str); N], number: u16) -> usize {
+    names.iter().position(|(known, _)| *known == number).unwrap_or(N.saturating_sub(1))
+}
+
+const fn drop_index(reason: DropReason) -> usize {
+    match reason {
+        DropReason::Malformed => 0,
+        DropReason::Fingerprint => 1,
+        DropReason::Unexpected => 2,
+        DropReason::UnknownMethod => 3,
+        DropReason::AnswerRate => 4,
+        DropReason::Source => 5,
+        DropReason::Internal => 6,
+    }
+}
+
+const fn release_index(cause: ReleaseCause) -> usize {
+    match cause {
+        ReleaseCause::Client => 0,
+        ReleaseCause::Expired => 1,
+        ReleaseCause::Disconnected => 2,
+        ReleaseCause::Operator => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_found_by_name() {
+        let counters = Counters::default();
+        counters.lose(Loss::SlowReader);
+        counters.lose_many(Loss::AcceptFailed, 3);
+        counters.pass(Path::ToPeer, 160);
+        counters.event(&Event::Refused { method: 3, code: 401 });
+        counters.event(&Event::Refused { method: 0xfff, code: 699 });
+        let mut totals = Totals::default();
+        totals.add(&counters);
+        totals.add(&counters);
+        assert_eq!(totals.value("lost", "slow_reader"), 2);
+        assert_eq!(totals.value("lost", "accept_failed"), 6);
+        assert_eq!(totals.value("bytes", "to_peer"), 320);
+        assert_eq!(totals.refused("allocate", "401"), 2);
+        assert_eq!(totals.refused("other", "other"), 2);
+    }
+}
