@@ -1,5 +1,6 @@
 //! The TURN server as a state machine: bytes in, actions out, time passed in.
 
+pub mod auth;
 mod event;
 mod io;
 mod settings;

@@ -1,0 +1,349 @@
+//! The checks of RFC 8489 section 9.2.4, in its order.
+
+use super::Authenticator;
+use super::key::{Algorithm, IntegrityKey, Signature, owner};
+use super::nonce::{Features, NonceFault};
+use super::oauth::TokenFault;
+use super::rest::TimedName;
+use super::users::UserKeys;
+use crate::engine::OwnerId;
+use crate::time::{Now, UnixTime};
+use crate::wire::stun::{AttributeType, Message};
+
+use std::net::SocketAddr;
+
+/// A request whose sender is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authenticated {
+    /// The name in the log: USERNAME, or the name behind USERHASH, or the ID of the key that sealed a token.
+    pub user: Vec<u8>,
+    /// What an allocation keeps of its owner.
+    pub session: Session,
+    /// The relay of the fleet that issued the nonce.
+    pub nonce_relay: u16,
+}
+
+impl Authenticated {
+    /// Who pays.
+    #[must_use]
+    pub const fn owner(&self) -> OwnerId {
+        self.session.owner
+    }
+
+    /// What the answer is signed with.
+    #[must_use]
+    pub const fn key(&self) -> &IntegrityKey {
+        &self.session.key
+    }
+
+    /// The last second of an access token: no allocation may be granted beyond it (RFC 7635 section 9).
+    #[must_use]
+    pub const fn expires(&self) -> Option<UnixTime> {
+        self.session.expires()
+    }
+}
+
+/// What an allocation keeps of its owner, in 64 bytes or less, so that a call outlives the time-limited credential that it
+/// began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    owner: OwnerId,
+    key: IntegrityKey,
+    kind: Kind,
+    expires: UnixTime,
+}
+
+impl Session {
+    /// Who pays.
+    #[must_use]
+    pub const fn owner(&self) -> OwnerId {
+        self.owner
+    }
+
+    /// See [`Authenticated::expires`].
+    #[must_use]
+    pub const fn expires(&self) -> Option<UnixTime> {
+        match self.kind {
+            Kind::Token => Some(self.expires),
+            Kind::User | Kind::Timed => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    User,
+    Timed,
+    Token,
+}
+
+/// Why a request is not authenticated, and what it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// 401, not signed.
+    Challenge(Cause),
+    /// 400, not signed: the request names no key to sign with.
+    BadRequest,
+    /// 438, signed: the client is who it says, but must use another nonce. Some clients drop an unsigned answer to a
+    /// signed request and would never recover.
+    Stale {
+        /// What the answer is signed with.
+        key: IntegrityKey,
+        /// What is wrong with the nonce.
+        fault: NonceFault,
+    },
+}
+
+impl Rejection {
+    /// The STUN error code.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::Challenge(_) => 401,
+            Self::BadRequest => 400,
+            Self::Stale { .. } => 438,
+        }
+    }
+
+    /// The reason phrase. The first challenge has none: any host can have it sent to any other, so it is small.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Challenge(Cause::Unsigned) => "",
+            Self::Challenge(_) => "Unauthenticated",
+            Self::BadRequest => "Bad Request",
+            Self::Stale { .. } => "Stale Nonce",
+        }
+    }
+}
+
+/// Why a request gets 401.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// It is not signed: the first request of every client.
+    Unsigned,
+    /// It is signed for another realm.
+    Realm,
+    /// Nobody has this name, or nobody can have it.
+    User,
+    /// The time-limited credential has expired.
+    Expired,
+    /// The signature is not that of the user's password.
+    Password,
+    /// The access token cannot be accepted.
+    Token(TokenFault),
+}
+
+/// What a signed request says of its sender.
+struct Claim<'m> {
+    signature: Signature,
+    answer: Signature,
+    name: Name<'m>,
+    realm: &'m [u8],
+    nonce: &'m [u8],
+    algorithm: Algorithm,
+}
+
+#[derive(Clone, Copy)]
+enum Name<'m> {
+    Plain(&'m [u8]),
+    Hashed(&'m [u8]),
+}
+
+impl<'m> Claim<'m> {
+    fn read(message: &Message<'m>) -> Result<Self, Rejection> {
+        let signature = if message.find(AttributeType::MESSAGE_INTEGRITY_SHA256).is_some() {
+            Signature::Sha256
+        } else if message.find(AttributeType::MESSAGE_INTEGRITY).is_some() {
+            Signature::Sha1
+        } else {
+            return Err(Rejection::Challenge(Cause::Unsigned));
+        };
+        let name = match (message.find(AttributeType::USERNAME), message.find(AttributeType::USERHASH)) {
+            (Some(name), None) => Name::Plain(name),
+            (None, Some(hash)) => Name::Hashed(hash),
+            (None, None) | (Some(_), Some(_)) => return Err(Rejection::BadRequest),
+        };
+        let realm = message.find(AttributeType::REALM).ok_or(Rejection::BadRequest)?;
+        let nonce = message.find(AttributeType::NONCE).ok_or(Rejection::BadRequest)?;
+        let one = message.find(AttributeType::PASSWORD_ALGORITHM);
+        let list = message.find(AttributeType::PASSWORD_ALGORITHMS);
+        let algorithm = choose_algorithm(nonce, one, list).ok_or(Rejection::BadRequest)?;
+        // "MUST include MESSAGE-INTEGRITY-SHA256 unless the request contained neither" algorithm attribute. One that has
+        // neither but is signed with SHA-256 shows that its sender understands it.
+        let answer = if one.is_some() || list.is_some() { Signature::Sha256 } else { signature };
+        Ok(Self { signature, answer, name, realm, nonce, algorithm })
+    }
+}
+
+/// The bid-down protection of RFC 8489 section 9.2.4: a client that was offered algorithms returns the offer under its
+/// signature, so nobody can have shortened it on the way.
+fn choose_algorithm(nonce: &[u8], one: Option<&[u8]>, list: Option<&[u8]>) -> Option<Algorithm> {
+    let offered = Features::of(nonce).is_some_and(|features| features.password_algorithms);
+    match (one, list) {
+        (None, None) => Some(Algorithm::Md5),
+        (Some(one), Some(list)) if list == Algorithm::OFFER => Algorithm::from_value(one),
+        _ if offered => None,
+        // Without an offer there is nothing to compare. The nonce cannot be ours, so this ends in 438 at best.
+        (Some(one), _) => Algorithm::from_value(one),
+        (None, Some(_)) => Some(Algorithm::Md5),
+    }
+}
+
+impl Authenticator {
+    /// Tells who sent a request.
+    ///
+    /// `session` is that of the allocation the request is about, if there is one. A time-limited credential that expired, or
+    /// whose secret was withdrawn, since the allocation was made still holds for it, and so does the token's key in
+    /// requests without the token. Allocate comes with none.
+    ///
+    /// # Errors
+    /// What the client gets instead; [`Self::refuse`] writes it.
+    pub fn authenticate(
+        &self,
+        now: Now,
+        realm: &str,
+        source: SocketAddr,
+        request: &Message<'_>,
+        session: Option<&Session>,
+    ) -> Result<Authenticated, Rejection> {
+        let claim = Claim::read(request)?;
+        if claim.realm != realm.as_bytes() {
+            return Err(Rejection::Challenge(Cause::Realm));
+        }
+        let asked = Asked { now: now.unix, realm, request, claim: &claim };
+        let (user, session) = self.identify(&asked, session).map_err(Rejection::Challenge)?;
+        match self.nonces.check(now.unix, realm, source.ip(), claim.nonce) {
+            Ok(nonce_relay) => Ok(Authenticated { user: user.to_vec(), session, nonce_relay }),
+            Err(fault) => Err(Rejection::Stale { key: session.key, fault }),
+        }
+    }
+
+    /// Finds the credential that signed the request.
+    fn identify<'a>(
+        &'a self,
+        asked: &Asked<'a, '_>,
+        session: Option<&Session>,
+    ) -> Result<(&'a [u8], Session), Cause> {
+        if let Some(found) = session.and_then(|session| asked.resume(session)) {
+            return Ok(found);
+        }
+        if let Name::Plain(name) = asked.claim.name {
+            if let (Some(keys), Some(token)) =
+                (&self.credentials.tokens, asked.request.find(AttributeType::ACCESS_TOKEN))
+            {
+                let opened = keys.open(asked.now, name, token).map_err(Cause::Token)?;
+                return asked.judge_token(name, &opened, session);
+            }
+        }
+        let users = &self.credentials.users;
+        let user = match asked.claim.name {
+            Name::Plain(name) => users.by_name(asked.realm, name),
+            Name::Hashed(hash) => users.by_hash(asked.realm, hash),
+        };
+        if let Some((name, keys)) = user {
+            return asked.judge_user(name.as_bytes(), keys);
+        }
+        match asked.claim.name {
+            Name::Plain(name) => self.identify_timed(asked, name),
+            Name::Hashed(_) => asked.refuse_unknown(),
+        }
+    }
+
+    fn identify_timed<'a>(
+        &self,
+        asked: &Asked<'a, '_>,
+        name: &'a [u8],
+    ) -> Result<(&'a [u8], Session), Cause> {
+        let Some(timed) = TimedName::parse(name).filter(|_| !self.credentials.secrets.is_empty()) else {
+            return asked.refuse_unknown();
+        };
+        if timed.is_expired(asked.now) {
+            return Err(Cause::Expired);
+        }
+        for secret in self.credentials.secrets.valid(asked.now) {
+            let password = secret.password(name);
+            let keys = UserKeys::of_password(name, asked.realm, &password, asked.claim.algorithm);
+            let key = asked.key_of(keys);
+            if key.signed(asked.request, asked.claim.signature) {
+                return Ok((name, asked.session(Kind::Timed, timed.user, key)));
+            }
+        }
+        Err(Cause::Password)
+    }
+}
+
+/// A request on its way through the checks.
+struct Asked<'a, 'c> {
+    now: UnixTime,
+    realm: &'c str,
+    request: &'c Message<'a>,
+    claim: &'c Claim<'a>,
+}
+
+impl<'a> Asked<'a, '_> {
+    fn key_of(&self, keys: UserKeys) -> IntegrityKey {
+        match self.claim.algorithm {
+            Algorithm::Md5 => IntegrityKey::md5(keys.md5, self.claim.answer),
+            Algorithm::Sha256 => IntegrityKey::sha256(keys.sha256, self.claim.answer),
+        }
+    }
+
+    /// A user of the file and one of a shared secret may have the same name and are still two.
+    fn session(&self, kind: Kind, name: &[u8], key: IntegrityKey) -> Session {
+        let owner = owner(kind as u8, self.realm.as_bytes(), name);
+        Session { owner, key, kind, expires: UnixTime(u64::MAX) }
+    }
+
+    /// Accepts the key that an allocation was made with, where the credential itself may be gone by now. Users of the
+    /// file are looked up each time: one who was struck off it is out.
+    fn resume(&self, session: &Session) -> Option<(&'a [u8], Session)> {
+        let Name::Plain(name) = self.claim.name else { return None };
+        let admitted = match session.kind {
+            Kind::User => false,
+            Kind::Timed => {
+                let timed = TimedName::parse(name)?;
+                self.session(Kind::Timed, timed.user, session.key).owner == session.owner
+            }
+            Kind::Token => {
+                self.request.find(AttributeType::ACCESS_TOKEN).is_none() && self.now <= session.expires
+            }
+        };
+        let key = session.key.answering(self.claim.answer);
+        (admitted && key.signed(self.request, self.claim.signature))
+            .then_some((name, Session { key, ..*session }))
+    }
+
+    fn judge_user(&self, name: &'a [u8], keys: UserKeys) -> Result<(&'a [u8], Session), Cause> {
+        let key = self.key_of(keys);
+        if !key.signed(self.request, self.claim.signature) {
+            return Err(Cause::Password);
+        }
+        Ok((name, self.session(Kind::User, name, key)))
+    }
+
+    /// The token says who may use the relay, not who it is. Each token is an owner of its own, unless it
+    /// prolongs an allocation: then it takes over.
+    fn judge_token(
+        &self,
+        kid: &'a [u8],
+        token: &super::oauth::Opened,
+        session: Option<&Session>,
+    ) -> Result<(&'a [u8], Session), Cause> {
+        let key =
+            IntegrityKey::new(token.key(), self.claim.answer).ok_or(Cause::Token(TokenFault::Content))?;
+        if !key.signed(self.request, self.claim.signature) {
+            return Err(Cause::Password);
+        }
+        let fresh = Session { expires: token.expires, ..self.session(Kind::Token, token.key(), key) };
+        let owner = session.filter(|session| session.kind == Kind::Token).map_or(fresh.owner, Session::owner);
+        Ok((kid, Session { owner, ..fresh }))
+    }
+
+    /// Takes as long as a wrong password, so that names cannot be found by the clock.
+    fn refuse_unknown<T>(&self) -> Result<T, Cause> {
+        let key = self.key_of(UserKeys { md5: [0; 16], sha256: [0; 32] });
+        std::hint::black_box(key.signed(self.request, self.claim.signature));
+        Err(Cause::User)
+    }
+}

@@ -1,0 +1,222 @@
+//! Stateless nonces: whoever holds the fleet key can tell a nonce of the fleet from any other, and nothing is remembered.
+//!
+//! A nonce is 32 characters: the nonce cookie of RFC 8489 section 9.2 ("obMatJos2" and the security features), then 19
+//! characters of base64 over 14 bytes:
+//!
+//! | bytes | what                                                                |
+//! |-------|---------------------------------------------------------------------|
+//! | 2     | the relay that issued it                                            |
+//! | 3     | when: the lower 24 bits of the Unix time in seconds                 |
+//! | 2     | the client's port, so that no two clients get the same (section 9.2.4) |
+//! | 7     | HMAC-SHA256, cut, under a fleet key                                 |
+//!
+//! The MAC covers the cookie, the fields before it with the time in full, the client's address and the realm. So an
+//! altered feature bit spoils it (bid-down protection), and a nonce that validates proves that its bearer receives
+//! at that address. The port is not compared: the same client may come from another, as RFC 6062 data
+//! connections and NAT rebindings do. 56 bits are guessed online only, within the nonce's lifetime, to win an answer
+//! to a spoofed address: a nonce authenticates nobody.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::time::UnixTime;
+
+/// Length of a nonce in bytes, without any padding in the message.
+pub const NONCE_LEN: usize = 32;
+
+const MARK: &[u8; 9] = b"obMatJos2";
+const COOKIE_LEN: usize = 13;
+const FIELDS_LEN: usize = 7;
+const MAC_LEN: usize = 7;
+const BODY_LEN: usize = FIELDS_LEN + MAC_LEN;
+/// The time field wraps after 194 days.
+const TIME_MASK: u64 = 0x00FF_FFFF;
+/// How far ahead of ours the clock of the relay that issued a nonce may be.
+const SKEW: u64 = 30;
+/// A nonce lives at most this long, so that its time is never ambiguous.
+const LIFETIME_MAX: u64 = TIME_MASK - 2 * SKEW;
+
+/// The STUN Security Features of a nonce cookie (RFC 8489 section 18.1), bit 0 being the most significant of 24.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Features {
+    /// Bit 0: the server offers PASSWORD-ALGORITHMS.
+    pub password_algorithms: bool,
+    /// Bit 1: the server wants USERHASH in place of USERNAME.
+    pub username_anonymity: bool,
+}
+
+impl Features {
+    fn encode(self) -> [u8; 3] {
+        [u8::from(self.password_algorithms) << 7 | u8::from(self.username_anonymity) << 6, 0, 0]
+    }
+
+    /// Reads the nonce cookie, of any server; none if `nonce` does not begin with one.
+    #[must_use]
+    pub fn of(nonce: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 3];
+        let encoded = nonce.strip_prefix(MARK)?.get(..4)?;
+        STANDARD.decode_slice(encoded, &mut bytes).ok().filter(|&length| length == 3)?;
+        Some(Self { password_algorithms: bytes[0] & 0x80 != 0, username_anonymity: bytes[0] & 0x40 != 0 })
+    }
+}
+
+/// Why a nonce is not valid. Both lead to 438 (Stale Nonce).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NonceFault {
+    /// No fleet key made it for this client and realm.
+    Foreign,
+    /// It was, too long ago.
+    Stale,
+}
+
+/// One key that the relays of a fleet share.
+#[derive(Clone)]
+pub struct FleetKey(Hmac<Sha256>);
+
+impl FleetKey {
+    /// Derives the key from a secret of the operator. A short secret can be guessed from one nonce: the caller insists
+    /// on 32 random bytes or says so.
+    #[must_use]
+    pub fn derive(secret: &[u8]) -> Self {
+        // HMAC takes keys of every length; a secret of the operator is not used for anything else under this label.
+        let mac = |key: &[u8]| <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap_or_else(|_| unkeyed());
+        let mut derived = mac(secret);
+        derived.update(b"tern nonce 1");
+        Self(mac(&derived.finalize().into_bytes()))
+    }
+}
+
+fn unkeyed() -> Hmac<Sha256> {
+    Hmac::<Sha256>::new(&hmac::digest::Key::<Hmac<Sha256>>::default())
+}
+
+/// Shows no key.
+impl fmt::Debug for FleetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FleetKey")
+    }
+}
+
+/// Issues and validates nonces. During a rotation the previous keys still validate; new nonces get the current one.
+#[derive(Clone, Debug)]
+pub struct NonceKeys {
+    relay: u16,
+    current: FleetKey,
+    previous: Vec<FleetKey>,
+    lifetime: u64,
+}
+
+/// More keys than this are not tried.
+pub const PREVIOUS_KEYS_MAX: usize = 2;
+
+impl NonceKeys {
+    /// For the relay with this number. Nonces live one hour unless [`Self::with_lifetime`] says otherwise.
+    #[must_use]
+    pub const fn new(relay: u16, current: FleetKey) -> Self {
+        Self { relay, current, previous: Vec::new(), lifetime: 3600 }
+    }
+
+    /// Also accepts nonces made under these keys, the first [`PREVIOUS_KEYS_MAX`] of them. To rotate without a single
+    /// 438: first give every relay the new key as "previous", then make it the current one everywhere, and drop the old
+    /// one a nonce's lifetime later.
+    #[must_use]
+    pub fn with_previous(self, previous: impl IntoIterator<Item = FleetKey>) -> Self {
+        Self { previous: previous.into_iter().take(PREVIOUS_KEYS_MAX).collect(), ..self }
+    }
+
+    /// How long a nonce is valid, in whole seconds, from one second to 194 days.
+    #[must_use]
+    pub fn with_lifetime(self, lifetime: Duration) -> Self {
+        Self { lifetime: lifetime.as_secs().clamp(1, LIFETIME_MAX), ..self }
+    }
+
+    /// A nonce for this client.
+    #[must_use]
+    pub fn issue(
+        &self,
+        now: UnixTime,
+        realm: &str,
+        source: SocketAddr,
+        features: Features,
+    ) -> [u8; NONCE_LEN] {
+        let mut nonce = [0; NONCE_LEN];
+        let (cookie, encoded) = nonce.split_at_mut(COOKIE_LEN);
+        let (mark, bits) = cookie.split_at_mut(MARK.len());
+        mark.copy_from_slice(MARK);
+        let mut body = [0; BODY_LEN];
+        let (fields, mac) = body.split_at_mut(FIELDS_LEN);
+        let [r0, r1] = self.relay.to_be_bytes();
+        let [.., t0, t1, t2] = now.0.to_be_bytes();
+        let [p0, p1] = source.port().to_be_bytes();
+        fields.copy_from_slice(&[r0, r1, t0, t1, t2, p0, p1]);
+        // Both buffers have exactly the length that base64 needs.
+        let _ = STANDARD.encode_slice(features.encode(), bits);
+        mac.copy_from_slice(&authenticate(&self.current, cookie, fields, now.0, source.ip(), realm));
+        let _ = STANDARD_NO_PAD.encode_slice(body, encoded);
+        nonce
+    }
+
+    /// Validates a nonce and tells which relay of the fleet issued it.
+    ///
+    /// # Errors
+    /// [`NonceFault`]: the client must get a new one.
+    pub fn check(&self, now: UnixTime, realm: &str, source: IpAddr, nonce: &[u8]) -> Result<u16, NonceFault> {
+        let (cookie, encoded) = nonce.split_at_checked(COOKIE_LEN).ok_or(NonceFault::Foreign)?;
+        let mut body = [0; BODY_LEN + 1];
+        // Decoding is strict: one nonce has one spelling.
+        match STANDARD_NO_PAD.decode_slice(encoded, &mut body) {
+            Ok(BODY_LEN) if nonce.len() == NONCE_LEN => {}
+            Ok(_) | Err(_) => return Err(NonceFault::Foreign),
+        }
+        let [r0, r1, t0, t1, t2, p0, p1, mac @ .., _] = body;
+        let (issued, age) = full_time(now.0, u64::from(u32::from_be_bytes([0, t0, t1, t2])));
+        let fields = [r0, r1, t0, t1, t2, p0, p1];
+        let mut good = Choice::from(0);
+        for key in std::iter::once(&self.current).chain(&self.previous) {
+            good |= authenticate(key, cookie, &fields, issued, source, realm).ct_eq(&mac);
+        }
+        if !bool::from(good) {
+            return Err(NonceFault::Foreign);
+        }
+        if age >= self.lifetime { Err(NonceFault::Stale) } else { Ok(u16::from_be_bytes([r0, r1])) }
+    }
+}
+
+/// The time that `low` abbreviates, and how long ago that was: the last one that ended so, or, if the issuing relay's clock
+/// is ahead, one within [`SKEW`].
+fn full_time(now: u64, low: u64) -> (u64, u64) {
+    let ahead = low.wrapping_sub(now) & TIME_MASK;
+    if ahead <= SKEW {
+        return (now.wrapping_add(ahead), 0);
+    }
+    let age = now.wrapping_sub(low) & TIME_MASK;
+    (now.wrapping_sub(age), age)
+}
+
+/// Every input but the realm has a fixed length, and the realm comes last: two different inputs never give the same bytes.
+fn authenticate(
+    key: &FleetKey,
+    cookie: &[u8],
+    fields: &[u8],
+    issued: u64,
+    source: IpAddr,
+    realm: &str,
+) -> [u8; MAC_LEN] {
+    let ip = match source {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    let mut mac = key.0.clone();
+    for part in [cookie, fields, &issued.to_be_bytes(), &ip.octets(), realm.as_bytes()] {
+        mac.update(part);
+    }
+    let [m0, m1, m2, m3, m4, m5, m6, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
+    [m0, m1, m2, m3, m4, m5, m6]
+}
