@@ -3,6 +3,7 @@
 pub mod auth;
 mod event;
 mod io;
+pub mod random;
 mod settings;
 
 pub use event::{DropReason, Event, ReleaseCause};
