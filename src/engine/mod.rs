@@ -5,6 +5,7 @@ mod event;
 mod io;
 pub mod random;
 mod settings;
+pub mod timer;
 
 pub use event::{DropReason, Event, ReleaseCause};
 pub use io::{Action, ConnectionId, IcmpError, Input, OpenError, OwnerId, RelayAddress, RelayKind};
