@@ -3,6 +3,7 @@
 pub mod auth;
 mod event;
 mod io;
+pub mod limits;
 pub mod random;
 mod settings;
 pub mod timer;
