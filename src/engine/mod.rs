@@ -4,6 +4,7 @@ pub mod auth;
 mod event;
 mod io;
 pub mod limits;
+pub mod peer;
 pub mod ports;
 pub mod random;
 mod settings;
