@@ -1,5 +1,7 @@
 //! The checks of RFC 8489 section 9.2.4, in its order.
 
+use std::net::SocketAddr;
+
 use super::Authenticator;
 use super::key::{Algorithm, IntegrityKey, Signature, owner};
 use super::nonce::{Features, NonceFault};
@@ -8,42 +10,34 @@ use super::rest::TimedName;
 use super::users::UserKeys;
 use crate::engine::OwnerId;
 use crate::time::{Now, UnixTime};
-use crate::wire::stun::{AttributeType, Message};
-
-use std::net::SocketAddr;
+use crate::wire::stun::{AttributeType, Message, PasswordAlgorithm};
 
 /// A request whose sender is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authenticated {
-    /// The name in the log: USERNAME, or the name behind USERHASH, or the ID of the key that sealed a token.
+    /// The name for people: USERNAME, or the name behind USERHASH, or the ID of the key that sealed a token.
     pub user: Vec<u8>,
-    /// What an allocation keeps of its owner.
-    pub session: Session,
+    /// Who pays.
+    pub owner: OwnerId,
+    /// What the answer is signed with.
+    pub key: IntegrityKey,
+    /// When the access token ends: no allocation may be granted beyond (RFC 7635 section 9).
+    pub expires: Option<UnixTime>,
     /// The relay of the fleet that issued the nonce.
     pub nonce_relay: u16,
+    kind: Kind,
 }
 
 impl Authenticated {
-    /// Who pays.
+    /// What an allocation keeps of its owner.
     #[must_use]
-    pub const fn owner(&self) -> OwnerId {
-        self.session.owner
-    }
-
-    /// What the answer is signed with.
-    #[must_use]
-    pub const fn key(&self) -> &IntegrityKey {
-        &self.session.key
-    }
-
-    /// The last second of an access token: no allocation may be granted beyond it (RFC 7635 section 9).
-    #[must_use]
-    pub const fn expires(&self) -> Option<UnixTime> {
-        self.session.expires()
+    pub fn session(&self) -> Session {
+        let expires = self.expires.unwrap_or(UnixTime(u64::MAX));
+        Session { owner: self.owner, key: self.key, kind: self.kind, expires }
     }
 }
 
-/// What an allocation keeps of its owner, in 64 bytes or less, so that a call outlives the time-limited credential that it
+/// What an allocation keeps of its owner, in 56 bytes, so that a call outlives the time-limited credential that it
 /// began with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -58,6 +52,12 @@ impl Session {
     #[must_use]
     pub const fn owner(&self) -> OwnerId {
         self.owner
+    }
+
+    /// What unsolicited messages and late answers can be signed with.
+    #[must_use]
+    pub const fn key(&self) -> &IntegrityKey {
+        &self.key
     }
 
     /// See [`Authenticated::expires`].
@@ -102,6 +102,15 @@ impl Rejection {
             Self::Challenge(_) => 401,
             Self::BadRequest => 400,
             Self::Stale { .. } => 438,
+        }
+    }
+
+    /// What the answer must be signed with.
+    #[must_use]
+    pub const fn key(&self) -> Option<IntegrityKey> {
+        match self {
+            Self::Stale { key, .. } => Some(*key),
+            Self::Challenge(_) | Self::BadRequest => None,
         }
     }
 
@@ -166,8 +175,8 @@ impl<'m> Claim<'m> {
         };
         let realm = message.find(AttributeType::REALM).ok_or(Rejection::BadRequest)?;
         let nonce = message.find(AttributeType::NONCE).ok_or(Rejection::BadRequest)?;
-        let one = message.find(AttributeType::PASSWORD_ALGORITHM);
-        let list = message.find(AttributeType::PASSWORD_ALGORITHMS);
+        let one = message.password_algorithm().map_err(|_| Rejection::BadRequest)?;
+        let list = message.password_algorithms_raw();
         let algorithm = choose_algorithm(nonce, one, list).ok_or(Rejection::BadRequest)?;
         // "MUST include MESSAGE-INTEGRITY-SHA256 unless the request contained neither" algorithm attribute. One that has
         // neither but is signed with SHA-256 shows that its sender understands it.
@@ -178,24 +187,24 @@ impl<'m> Claim<'m> {
 
 /// The bid-down protection of RFC 8489 section 9.2.4: a client that was offered algorithms returns the offer under its
 /// signature, so nobody can have shortened it on the way.
-fn choose_algorithm(nonce: &[u8], one: Option<&[u8]>, list: Option<&[u8]>) -> Option<Algorithm> {
+fn choose_algorithm(
+    nonce: &[u8],
+    one: Option<PasswordAlgorithm<'_>>,
+    list: Option<&[u8]>,
+) -> Option<Algorithm> {
     let offered = Features::of(nonce).is_some_and(|features| features.password_algorithms);
     match (one, list) {
         (None, None) => Some(Algorithm::Md5),
-        (Some(one), Some(list)) if list == Algorithm::OFFER => Algorithm::from_value(one),
+        (Some(one), Some(list)) if list == PasswordAlgorithm::OFFER => Algorithm::of(&one),
         _ if offered => None,
         // Without an offer there is nothing to compare. The nonce cannot be ours, so this ends in 438 at best.
-        (Some(one), _) => Algorithm::from_value(one),
+        (Some(one), _) => Algorithm::of(&one),
         (None, Some(_)) => Some(Algorithm::Md5),
     }
 }
 
 impl Authenticator {
-    /// Tells who sent a request.
-    ///
-    /// `session` is that of the allocation the request is about, if there is one. A time-limited credential that expired, or
-    /// whose secret was withdrawn, since the allocation was made still holds for it, and so does the token's key in
-    /// requests without the token. Allocate comes with none.
+    /// Tells who sent a request that begins something, such as Allocate.
     ///
     /// # Errors
     /// What the client gets instead; [`Self::refuse`] writes it.
@@ -205,7 +214,25 @@ impl Authenticator {
         realm: &str,
         source: SocketAddr,
         request: &Message<'_>,
+    ) -> Result<Authenticated, Rejection> {
+        self.authenticate_for(None, now, realm, source, request)
+    }
+
+    /// Tells who sent a request about an existing allocation, whose owner `session` is.
+    ///
+    /// The same checks, and the allocation's key is also accepted where its credential cannot be any more: a time-limited one
+    /// that expired or whose secret was withdrawn meanwhile, and that of a token in requests without it (RFC 7635 section 9:
+    /// only Allocate and Refresh carry the token). The caller still compares the owners (441).
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    pub fn authenticate_for(
+        &self,
         session: Option<&Session>,
+        now: Now,
+        realm: &str,
+        source: SocketAddr,
+        request: &Message<'_>,
     ) -> Result<Authenticated, Rejection> {
         let claim = Claim::read(request)?;
         if claim.realm != realm.as_bytes() {
@@ -213,9 +240,13 @@ impl Authenticator {
         }
         let asked = Asked { now: now.unix, realm, request, claim: &claim };
         let (user, session) = self.identify(&asked, session).map_err(Rejection::Challenge)?;
+        let Session { owner, key, kind, .. } = session;
         match self.nonces.check(now.unix, realm, source.ip(), claim.nonce) {
-            Ok(nonce_relay) => Ok(Authenticated { user: user.to_vec(), session, nonce_relay }),
-            Err(fault) => Err(Rejection::Stale { key: session.key, fault }),
+            Ok(nonce_relay) => {
+                let expires = session.expires();
+                Ok(Authenticated { user: user.to_vec(), owner, key, expires, nonce_relay, kind })
+            }
+            Err(fault) => Err(Rejection::Stale { key, fault }),
         }
     }
 
@@ -228,13 +259,12 @@ impl Authenticator {
         if let Some(found) = session.and_then(|session| asked.resume(session)) {
             return Ok(found);
         }
-        if let Name::Plain(name) = asked.claim.name {
-            if let (Some(keys), Some(token)) =
-                (&self.credentials.tokens, asked.request.find(AttributeType::ACCESS_TOKEN))
-            {
-                let opened = keys.open(asked.now, name, token).map_err(Cause::Token)?;
-                return asked.judge_token(name, &opened, session);
-            }
+        if let Name::Plain(name) = asked.claim.name
+            && let Some(keys) = &self.credentials.tokens
+            && let Some(token) = asked.request.access_token()
+        {
+            let opened = keys.open(asked.now, name, token).map_err(Cause::Token)?;
+            return asked.judge_token(name, &opened, session);
         }
         let users = &self.credentials.users;
         let user = match asked.claim.name {
@@ -305,9 +335,7 @@ impl<'a> Asked<'a, '_> {
                 let timed = TimedName::parse(name)?;
                 self.session(Kind::Timed, timed.user, session.key).owner == session.owner
             }
-            Kind::Token => {
-                self.request.find(AttributeType::ACCESS_TOKEN).is_none() && self.now <= session.expires
-            }
+            Kind::Token => self.request.access_token().is_none() && self.now < session.expires,
         };
         let key = session.key.answering(self.claim.answer);
         (admitted && key.signed(self.request, self.claim.signature))

@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::engine::OwnerId;
-use crate::wire::stun::{Integrity, Message, Writer};
+use crate::wire::stun::{Integrity, Message, PasswordAlgorithm, Writer};
 
 /// The longest key that is held: that of PASSWORD-ALGORITHM SHA-256 (RFC 8489 section 18.5.1.2).
 pub const KEY_MAX: usize = 32;
@@ -36,13 +36,10 @@ impl IntegrityKey {
         Some(Self { bytes, length: u8::try_from(key.len()).ok()?, answer })
     }
 
-    pub(super) const fn md5(key: [u8; 16], answer: Signature) -> Self {
+    pub(super) fn md5(key: [u8; 16], answer: Signature) -> Self {
         let mut bytes = [0; KEY_MAX];
-        let mut at = 0;
-        while at < key.len() {
-            bytes[at] = key[at];
-            at += 1;
-        }
+        let (head, _) = bytes.split_at_mut(key.len());
+        head.copy_from_slice(&key);
         Self { bytes, length: 16, answer }
     }
 
@@ -101,15 +98,12 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// Offered in every challenge, best first: SHA-256, then MD5, both without parameters.
-    pub(super) const OFFER: [u8; 8] = [0, 2, 0, 0, 0, 1, 0, 0];
-
-    /// One entry of PASSWORD-ALGORITHMS, or the value of PASSWORD-ALGORITHM.
-    pub(super) fn from_value(value: &[u8]) -> Option<Self> {
-        match value {
-            [0, 1, 0, 0] => Some(Self::Md5),
-            [0, 2, 0, 0] => Some(Self::Sha256),
-            _ => None,
+    /// Those of [`PasswordAlgorithm::OFFER`]: neither has parameters.
+    pub(super) const fn of(named: &PasswordAlgorithm<'_>) -> Option<Self> {
+        match named {
+            PasswordAlgorithm { number: PasswordAlgorithm::MD5, parameters: [] } => Some(Self::Md5),
+            PasswordAlgorithm { number: PasswordAlgorithm::SHA256, parameters: [] } => Some(Self::Sha256),
+            PasswordAlgorithm { .. } => None,
         }
     }
 }

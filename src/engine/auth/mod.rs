@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 
 pub use check::{Authenticated, Cause, Rejection, Session};
 pub use key::{IntegrityKey, KEY_MAX, Signature};
-pub use nonce::{Features, FleetKey, NONCE_LEN, NonceFault, NonceKeys, PREVIOUS_KEYS_MAX};
+pub use nonce::{FLEET_KEYS_MAX, Features, FleetKey, FleetKeysFault, NONCE_LEN, NonceFault, NonceKeys};
 pub use oauth::{
     CLOCK_DELTA, TOKEN_KEYS_MAX, Token, TokenCipher, TokenFault, TokenKey, TokenKeyFault, TokenKeys,
 };
@@ -84,12 +84,24 @@ impl Authenticator {
         &self.credentials
     }
 
-    /// Whether the request carries a nonce that was sent to this very address: then its source is not spoofed, and an
-    /// answer hits nobody else.
+    /// The relay of the fleet that issued the request's nonce, if it is a valid one for this address. Then the source is not
+    /// spoofed either: it received the nonce.
+    #[must_use]
+    pub fn nonce_relay(
+        &self,
+        now: Now,
+        realm: &str,
+        source: SocketAddr,
+        request: &Message<'_>,
+    ) -> Option<u16> {
+        let nonce = request.find(AttributeType::NONCE)?;
+        self.nonces.check(now.unix, realm, source.ip(), nonce).ok()
+    }
+
+    /// Whether an answer to this request can hit nobody but its sender, since only that address was sent its nonce.
     #[must_use]
     pub fn proves_address(&self, now: Now, realm: &str, source: SocketAddr, request: &Message<'_>) -> bool {
-        let nonce = request.find(AttributeType::NONCE);
-        nonce.is_some_and(|nonce| self.nonces.check(now.unix, realm, source.ip(), nonce).is_ok())
+        self.nonce_relay(now, realm, source, request).is_some()
     }
 
     /// Writes what a client needs to try (again): REALM, NONCE, PASSWORD-ALGORITHMS, and THIRD-PARTY-AUTHORIZATION if there
@@ -98,7 +110,7 @@ impl Authenticator {
         let nonce = self.nonces.issue(now.unix, realm, source, self.features);
         answer.attribute(AttributeType::REALM, realm.as_bytes());
         answer.attribute(AttributeType::NONCE, &nonce);
-        answer.attribute(AttributeType::PASSWORD_ALGORITHMS, &key::Algorithm::OFFER);
+        answer.password_algorithms();
         if let Some(tokens) = &self.credentials.tokens {
             answer.attribute(AttributeType::THIRD_PARTY_AUTHORIZATION, tokens.server().as_bytes());
         }

@@ -24,7 +24,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use crate::time::UnixTime;
 
@@ -113,22 +113,39 @@ pub struct NonceKeys {
     lifetime: u64,
 }
 
-/// More keys than this are not tried.
-pub const PREVIOUS_KEYS_MAX: usize = 2;
+/// How many keys there can be: a foreign nonce makes us try all.
+pub const FLEET_KEYS_MAX: usize = 8;
+
+/// A list of fleet keys that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FleetKeysFault {
+    /// Nonces need a key.
+    #[error("there is no nonce key; make one with `openssl rand -hex 32`")]
+    None,
+    /// More than [`FLEET_KEYS_MAX`].
+    #[error(
+        "there are {0} nonce keys; keep the {FLEET_KEYS_MAX} newest: old ones matter for a nonce's lifetime only"
+    )]
+    TooMany(usize),
+}
 
 impl NonceKeys {
-    /// For the relay with this number. Nonces live one hour unless [`Self::with_lifetime`] says otherwise.
-    #[must_use]
-    pub const fn new(relay: u16, current: FleetKey) -> Self {
-        Self { relay, current, previous: Vec::new(), lifetime: 3600 }
-    }
-
-    /// Also accepts nonces made under these keys, the first [`PREVIOUS_KEYS_MAX`] of them. To rotate without a single
-    /// 438: first give every relay the new key as "previous", then make it the current one everywhere, and drop the old
-    /// one a nonce's lifetime later.
-    #[must_use]
-    pub fn with_previous(self, previous: impl IntoIterator<Item = FleetKey>) -> Self {
-        Self { previous: previous.into_iter().take(PREVIOUS_KEYS_MAX).collect(), ..self }
+    /// For the relay with this number. Nonces are made under the first key and accepted under all. They live one hour unless
+    /// [`Self::with_lifetime`] says otherwise.
+    ///
+    /// To rotate without a single 438: first append the new key on every relay, then move it to the front everywhere, and
+    /// drop the old one a nonce's lifetime later.
+    ///
+    /// # Errors
+    /// No key, or too many.
+    pub fn new(relay: u16, keys: impl IntoIterator<Item = FleetKey>) -> Result<Self, FleetKeysFault> {
+        let mut keys = keys.into_iter();
+        let current = keys.next().ok_or(FleetKeysFault::None)?;
+        let previous: Vec<_> = keys.collect();
+        if previous.len() >= FLEET_KEYS_MAX {
+            return Err(FleetKeysFault::TooMany(previous.len() + 1));
+        }
+        Ok(Self { relay, current, previous, lifetime: 3600 })
     }
 
     /// How long a nonce is valid, in whole seconds, from one second to 194 days.
@@ -178,11 +195,8 @@ impl NonceKeys {
         let [r0, r1, t0, t1, t2, p0, p1, mac @ .., _] = body;
         let (issued, age) = full_time(now.0, u64::from(u32::from_be_bytes([0, t0, t1, t2])));
         let fields = [r0, r1, t0, t1, t2, p0, p1];
-        let mut good = Choice::from(0);
-        for key in std::iter::once(&self.current).chain(&self.previous) {
-            good |= authenticate(key, cookie, &fields, issued, source, realm).ct_eq(&mac);
-        }
-        if !bool::from(good) {
+        let good = |key| bool::from(authenticate(key, cookie, &fields, issued, source, realm).ct_eq(&mac));
+        if !std::iter::once(&self.current).chain(&self.previous).any(good) {
             return Err(NonceFault::Foreign);
         }
         if age >= self.lifetime { Err(NonceFault::Stale) } else { Ok(u16::from_be_bytes([r0, r1])) }

@@ -58,6 +58,7 @@ impl TokenCipher {
 pub struct TokenKey {
     kid: String,
     key: LessSafeKey,
+    not_before: UnixTime,
     not_after: UnixTime,
 }
 
@@ -89,6 +90,9 @@ pub enum TokenKeyFault {
     /// Two keys of one ID.
     #[error("there are two OAuth keys with the ID {0:?}; give each its own")]
     Duplicate(String),
+    /// Its times leave nothing.
+    #[error("the OAuth key {0:?} ends before it begins; check not_before and not_after")]
+    Never(String),
     /// More than [`TOKEN_KEYS_MAX`].
     #[error("there are {0} OAuth keys; keep the {TOKEN_KEYS_MAX} that are still in use")]
     TooMany(usize),
@@ -98,16 +102,11 @@ pub enum TokenKeyFault {
 }
 
 impl TokenKey {
-    /// A key; `not_after` ends its use.
+    /// A key, valid without end unless [`Self::valid`] says otherwise.
     ///
     /// # Errors
     /// If the ID or the length cannot be.
-    pub fn new(
-        kid: &str,
-        cipher: TokenCipher,
-        key: &[u8],
-        not_after: Option<UnixTime>,
-    ) -> Result<Self, TokenKeyFault> {
+    pub fn new(kid: &str, cipher: TokenCipher, key: &[u8]) -> Result<Self, TokenKeyFault> {
         if kid.is_empty() || kid.len() > NAME_MAX {
             return Err(TokenKeyFault::Kid(kid.to_owned()));
         }
@@ -118,8 +117,25 @@ impl TokenKey {
                 found: key.len(),
                 expected: cipher.key_len(),
             })?;
-        let not_after = not_after.unwrap_or(UnixTime(u64::MAX));
-        Ok(Self { kid: kid.to_owned(), key: LessSafeKey::new(unbound), not_after })
+        let (not_before, not_after) = (UnixTime(0), UnixTime(u64::MAX));
+        Ok(Self { kid: kid.to_owned(), key: LessSafeKey::new(unbound), not_before, not_after })
+    }
+
+    /// Limits the time in which tokens under this key are accepted: from `not_before`, until before `not_after`.
+    ///
+    /// # Errors
+    /// [`TokenKeyFault::Never`].
+    pub fn valid(
+        self,
+        not_before: Option<UnixTime>,
+        not_after: Option<UnixTime>,
+    ) -> Result<Self, TokenKeyFault> {
+        let not_before = not_before.unwrap_or(self.not_before);
+        let not_after = not_after.unwrap_or(self.not_after);
+        if not_before >= not_after {
+            return Err(TokenKeyFault::Never(self.kid));
+        }
+        Ok(Self { not_before, not_after, ..self })
     }
 
     /// Its ID, which clients send as USERNAME.
@@ -167,7 +183,7 @@ impl Token<'_> {
 /// Why a token is refused. All lead to 401 (RFC 7635 section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenFault {
-    /// No key has this ID, or its time is over.
+    /// No key has this ID, or it is not valid now.
     Kid,
     /// Too short, too long, or a nonce of another length than the algorithm's.
     Malformed,
@@ -184,7 +200,7 @@ pub enum TokenFault {
 pub(super) struct Opened {
     key: [u8; KEY_MAX],
     length: usize,
-    /// The last second in which it is accepted.
+    /// From then on it is refused.
     pub(super) expires: UnixTime,
 }
 
@@ -236,7 +252,8 @@ impl TokenKeys {
 
     /// Opens a token on the stack, whatever it holds.
     pub(super) fn open(&self, now: UnixTime, kid: &[u8], token: &[u8]) -> Result<Opened, TokenFault> {
-        let key = self.keys.iter().find(|key| key.kid.as_bytes() == kid && now < key.not_after);
+        let valid = |key: &&TokenKey| (key.not_before..key.not_after).contains(&now);
+        let key = self.keys.iter().find(|key| key.kid.as_bytes() == kid).filter(valid);
         let key = key.ok_or(TokenFault::Kid)?;
         let (length, rest) = token.split_first_chunk::<2>().ok_or(TokenFault::Malformed)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(TokenFault::Malformed)?;
@@ -276,6 +293,7 @@ fn judge(now: UnixTime, token: &Token<'_>) -> Result<Opened, TokenFault> {
     if u128::from(allowed) * u128::from(FRACTIONS) <= apart {
         return Err(TokenFault::Time);
     }
-    opened.expires = UnixTime(seconds.saturating_add(allowed));
+    let begun = u64::from(fraction > 0);
+    opened.expires = UnixTime(seconds.saturating_add(allowed).saturating_add(begun));
     Ok(opened)
 }
