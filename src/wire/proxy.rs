@@ -36,7 +36,9 @@ pub enum Proxy {
 /// Tells what `bytes`, all that came on a connection so far, begins with.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Proxy {
-    if begins(bytes, V2_SIGNATURE) {
+    if bytes.is_empty() {
+        Proxy::Need(1)
+    } else if begins(bytes, V2_SIGNATURE) {
         parse_v2(bytes)
     } else if begins(bytes, V1_PREFIX) {
         parse_v1(bytes)

@@ -1,0 +1,34 @@
+//! Replays the committed fuzz corpora on a stable compiler: what the fuzzer once found interesting stays right.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed assertion is what this file is for")]
+
+use std::fs;
+use std::path::Path;
+
+#[path = "../fuzz/src/framing.rs"]
+pub mod framing;
+#[path = "../fuzz/src/stun.rs"]
+pub mod stun;
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut replayed = 0;
+    for entry in fs::read_dir(&corpus).unwrap() {
+        let path = entry.unwrap().path();
+        // Shown only if the check fails.
+        println!("{}", path.display());
+        check(&fs::read(&path).unwrap());
+        replayed += 1;
+    }
+    assert!(replayed > 0, "no corpus in {}", corpus.display());
+}
+
+#[test]
+fn stun_corpus_still_holds() {
+    replay("stun", stun::check);
+}
+
+#[test]
+fn framing_corpus_still_holds() {
+    replay("framing", framing::check);
+}
