@@ -151,3 +151,113 @@ fn pair<I: Into<IpAddr>>(
         SocketAddr::new(dest.into(), u16::from_be_bytes(dest_port)),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(source: &str, dest: &str, length: usize) -> Proxy {
+        Proxy::Header { source: Some(source.parse().unwrap()), dest: Some(dest.parse().unwrap()), length }
+    }
+
+    fn v2(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        [&V2_SIGNATURE[..], &[command, family], &length, body].concat()
+    }
+
+    const V4_BODY: [u8; 12] = [192, 0, 2, 1, 198, 51, 100, 1, 0xDC, 0x04, 0x01, 0xBB];
+
+    #[test]
+    fn version_1_names_both_ends() {
+        let line = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\nclient bytes";
+        assert_eq!(parse(line), header("192.0.2.1:56324", "198.51.100.1:443", 45));
+        let line = b"PROXY TCP6 2001:db8::1 2001:db8::2 56324 443\r\n";
+        assert_eq!(parse(line), header("[2001:db8::1]:56324", "[2001:db8::2]:443", 46));
+        let none = Proxy::Header { source: None, dest: None, length: 15 };
+        assert_eq!(parse(b"PROXY UNKNOWN\r\n"), none);
+        let longest = b"PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n";
+        assert_eq!(longest.len(), V1_MAX);
+        assert_eq!(parse(longest), Proxy::Header { source: None, dest: None, length: V1_MAX });
+    }
+
+    #[test]
+    fn wrong_lines_are_refused() {
+        for line in [
+            "PROXY\r\n",
+            "PROXY \r\n",
+            "PROXYTCP4 192.0.2.1 198.51.100.1 1 2\r\n",
+            "PROXY TCP4\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.1 1\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.1 1 2 3\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.1 1 65536\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.1 +1 2\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.1 -1 2\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.1  1 2\r\n",
+            "PROXY TCP4 192.0.2 198.51.100.1 1 2\r\n",
+            "PROXY TCP4 2001:db8::1 2001:db8::2 1 2\r\n",
+            "PROXY TCP6 192.0.2.1 198.51.100.1 1 2\r\n",
+            "PROXY UDP4 192.0.2.1 198.51.100.1 1 2\r\n",
+            "proxy TCP4 192.0.2.1 198.51.100.1 1 2\r\n",
+        ] {
+            assert_eq!(parse(line.as_bytes()), Proxy::Invalid, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_at_its_longest() {
+        let line = [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; 200]].concat();
+        assert_eq!(parse(&line[..V1_MAX - 1]), Proxy::Need(V1_MAX));
+        assert_eq!(parse(&line[..V1_MAX]), Proxy::Invalid);
+    }
+
+    #[test]
+    fn version_2_names_both_ends_and_skips_extensions() {
+        let bytes = v2(0x21, 0x11, &[&V4_BODY[..], &[0x04, 0, 1, 0]].concat());
+        assert_eq!(parse(&bytes), header("192.0.2.1:56324", "198.51.100.1:443", 32));
+        let mut body = [0; 36];
+        body[0] = 0x20;
+        body[15] = 1;
+        body[16] = 0x20;
+        body[31] = 2;
+        body[32..].copy_from_slice(&V4_BODY[8..]);
+        assert_eq!(parse(&v2(0x21, 0x21, &body)), header("[2000::1]:56324", "[2000::2]:443", 52));
+    }
+
+    #[test]
+    fn version_2_without_addresses_is_a_header_all_the_same() {
+        let none = |length| Proxy::Header { source: None, dest: None, length };
+        assert_eq!(parse(&v2(0x20, 0x00, &[])), none(16));
+        assert_eq!(parse(&v2(0x20, 0x11, &V4_BODY)), none(28));
+        assert_eq!(parse(&v2(0x21, 0x00, &[])), none(16));
+        assert_eq!(parse(&v2(0x21, 0x31, &[0; 216])), none(232));
+    }
+
+    #[test]
+    fn wrong_version_2_headers_are_refused() {
+        assert_eq!(parse(&v2(0x11, 0x11, &V4_BODY)), Proxy::Invalid);
+        assert_eq!(parse(&v2(0x22, 0x11, &V4_BODY)), Proxy::Invalid);
+        assert_eq!(parse(&v2(0x21, 0x41, &V4_BODY)), Proxy::Invalid);
+        assert_eq!(parse(&v2(0x21, 0x13, &V4_BODY)), Proxy::Invalid);
+        assert_eq!(parse(&v2(0x21, 0x11, &V4_BODY[..11])), Proxy::Invalid);
+        assert_eq!(parse(&v2(0x21, 0x21, &V4_BODY)), Proxy::Invalid);
+        assert_eq!(parse(&v2(0x20, 0, &[0; HEADER_MAX - V2_FIXED + 1])[..V2_FIXED]), Proxy::Invalid);
+    }
+
+    #[test]
+    fn a_beginning_asks_for_more_and_a_stranger_is_refused_at_once() {
+        assert_eq!(parse(b""), Proxy::Need(1));
+        let bytes = v2(0x21, 0x11, &V4_BODY);
+        for there in 1..16 {
+            assert_eq!(parse(&bytes[..there]), Proxy::Need(16));
+        }
+        for there in 16..28 {
+            assert_eq!(parse(&bytes[..there]), Proxy::Need(28));
+        }
+        let line = b"PROXY UNKNOWN\r\n";
+        for there in 1..line.len() {
+            assert_eq!(parse(&line[..there]), Proxy::Need(there + 1));
+        }
+        assert_eq!(parse(&[0, 1, 0, 0]), Proxy::Invalid);
+        assert_eq!(parse(b"PROXX"), Proxy::Invalid);
+    }
+}
