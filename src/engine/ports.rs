@@ -22,32 +22,13 @@ use space::{PortSet, Wanted};
 
 use super::RelayAddress;
 use super::random::Random;
+use crate::wire::stun::AddressFamily;
 
 /// Blind draws before counting what is free. With a sixteenth of the ports free they fail one time in three, with
 /// half of them one time in 65,536.
 const DRAWS: usize = 16;
 /// Counting races with other workers; each lost race means that somebody else got a port.
 const COUNTS: usize = 8;
-
-/// Which addresses a port is asked from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// That of `address`, as peers see it.
-    #[must_use]
-    pub const fn of(address: RelayAddress) -> Self {
-        match address.external {
-            std::net::IpAddr::V4(_) => Self::V4,
-            std::net::IpAddr::V6(_) => Self::V6,
-        }
-    }
-}
 
 /// A relayed transport address. It is this allocation's alone until it is dropped, and may be dropped when the
 /// pool has long been given other addresses.
@@ -127,20 +108,20 @@ impl PortPool {
     }
 
     /// Any port of any address of `family`; none if all are in use.
-    pub fn take(&mut self, family: Family) -> Option<RelayPort> {
+    pub fn take(&mut self, family: AddressFamily) -> Option<RelayPort> {
         let (address, port) = self.claim(family, Wanted::Any)?;
         Some(RelayPort { address, port })
     }
 
     /// An even port (EVEN-PORT with R = 0, RFC 8656 section 7.2).
-    pub fn take_even(&mut self, family: Family) -> Option<RelayPort> {
+    pub fn take_even(&mut self, family: AddressFamily) -> Option<RelayPort> {
         let (address, port) = self.claim(family, Wanted::Even)?;
         Some(RelayPort { address, port })
     }
 
     /// An even port, and the one above it on the same address (EVEN-PORT with R = 1). The second is the caller's
     /// to keep under a RESERVATION-TOKEN.
-    pub fn take_pair(&mut self, family: Family) -> Option<(RelayPort, RelayPort)> {
+    pub fn take_pair(&mut self, family: AddressFamily) -> Option<(RelayPort, RelayPort)> {
         let (address, port) = self.claim(family, Wanted::Pair)?;
         let next = RelayPort { address: Arc::clone(&address), port: port | 1 };
         Some((RelayPort { address, port }, next))
@@ -148,13 +129,13 @@ impl PortPool {
 
     /// Ports of `family` that no worker uses. Counts bits: for reports, not for every packet.
     #[must_use]
-    pub fn free(&self, family: Family) -> usize {
+    pub fn free(&self, family: AddressFamily) -> usize {
         self.of(family).iter().map(|address| address.ports.count(&self.range, Wanted::Any)).sum()
     }
 
     /// Ports of `family`, used and free.
     #[must_use]
-    pub fn capacity(&self, family: Family) -> usize {
+    pub fn capacity(&self, family: AddressFamily) -> usize {
         let lowest = (*self.range.start()).max(1);
         let ports = self.range.end().checked_sub(lowest).map_or(0, |more| usize::from(more) + 1);
         self.of(family).len() * ports
@@ -162,14 +143,14 @@ impl PortPool {
 
     /// Whether there is any address of `family`.
     #[must_use]
-    pub fn serves(&self, family: Family) -> bool {
+    pub fn serves(&self, family: AddressFamily) -> bool {
         !self.of(family).is_empty()
     }
 
-    fn of(&self, family: Family) -> &[Arc<PoolAddress>] {
+    fn of(&self, family: AddressFamily) -> &[Arc<PoolAddress>] {
         match family {
-            Family::V4 => &self.v4,
-            Family::V6 => &self.v6,
+            AddressFamily::V4 => &self.v4,
+            AddressFamily::V6 => &self.v6,
         }
     }
 
@@ -178,19 +159,19 @@ impl PortPool {
         self.v6.clear();
         for relay in addresses {
             let address = Arc::new(PoolAddress { relay: *relay, ports: self.space.ports_of(relay.bind) });
-            match Family::of(*relay) {
-                Family::V4 => self.v4.push(address),
-                Family::V6 => self.v6.push(address),
+            match AddressFamily::of(relay.external) {
+                AddressFamily::V4 => self.v4.push(address),
+                AddressFamily::V6 => self.v6.push(address),
             }
         }
     }
 
-    fn claim(&mut self, family: Family, wanted: Wanted) -> Option<(Arc<PoolAddress>, u16)> {
+    fn claim(&mut self, family: AddressFamily, wanted: Wanted) -> Option<(Arc<PoolAddress>, u16)> {
         self.draw(family, wanted).or_else(|| self.count_and_claim(family, wanted))
     }
 
     /// Draws ports until one is free: all free ones are equally likely, and while there are many it costs nothing.
-    fn draw(&mut self, family: Family, wanted: Wanted) -> Option<(Arc<PoolAddress>, u16)> {
+    fn draw(&mut self, family: AddressFamily, wanted: Wanted) -> Option<(Arc<PoolAddress>, u16)> {
         let ports = u32::from(self.range.end().checked_sub(*self.range.start())?) + 1;
         let addresses = u32::try_from(self.of(family).len()).ok()?;
         for _ in 0..DRAWS {
@@ -206,7 +187,7 @@ impl PortPool {
     }
 
     /// Counts the free ports and takes the one of a random rank: as fair as drawing, and finds the last one.
-    fn count_and_claim(&mut self, family: Family, wanted: Wanted) -> Option<(Arc<PoolAddress>, u16)> {
+    fn count_and_claim(&mut self, family: AddressFamily, wanted: Wanted) -> Option<(Arc<PoolAddress>, u16)> {
         for _ in 0..COUNTS {
             let free: usize =
                 self.of(family).iter().map(|address| address.ports.count(&self.range, wanted)).sum();
@@ -221,7 +202,12 @@ impl PortPool {
         None
     }
 
-    fn claim_rank(&self, family: Family, wanted: Wanted, mut rank: usize) -> Option<(Arc<PoolAddress>, u16)> {
+    fn claim_rank(
+        &self,
+        family: AddressFamily,
+        wanted: Wanted,
+        mut rank: usize,
+    ) -> Option<(Arc<PoolAddress>, u16)> {
         for address in self.of(family) {
             match address.ports.nth(&self.range, wanted, rank) {
                 Ok(port) => {

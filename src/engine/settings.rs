@@ -5,13 +5,24 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::RelayAddress;
+use super::auth::Authenticator;
+use super::limits::{PrefixLimiter, Quotas, Rate};
+use super::peer::PeerPolicy;
 use crate::route::ListenerId;
 
 /// Everything the engine must know. Shared by all workers, replaced by [`super::Engine::reload`].
 #[derive(Debug)]
 pub struct Settings {
+    /// How many workers there are, for what names one of them.
+    pub workers: u8,
     /// By [`ListenerId`].
     pub listeners: Vec<ListenerSettings>,
+    /// Users, secrets and nonces.
+    pub auth: Authenticator,
+    /// Where clients may send to.
+    pub peers: PeerPolicy,
+    /// How much of everything.
+    pub limits: Limits,
     /// Relayed transport addresses.
     pub relay: RelaySettings,
     /// How long allocations live.
@@ -25,6 +36,21 @@ pub struct Settings {
     /// Sent as SOFTWARE in answers to authenticated requests; none by default, since it helps attackers more
     /// than operators.
     pub software: Option<String>,
+}
+
+/// Limits over all workers.
+#[derive(Debug)]
+pub struct Limits {
+    /// Allocations at a time.
+    pub quotas: Quotas,
+    /// Answers to sources that have proven nothing, per prefix.
+    pub answers: PrefixLimiter,
+    /// New allocations, per prefix of the client.
+    pub allocations: PrefixLimiter,
+    /// Bytes per second and direction of one allocation.
+    pub session_bandwidth: Option<Rate>,
+    /// Bytes per second and direction of all allocations of one user.
+    pub user_bandwidth: Option<Rate>,
 }
 
 /// One listener, as far as answers depend on it.

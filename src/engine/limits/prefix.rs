@@ -3,6 +3,7 @@
 //! Used twice: for answers to sources that have proven nothing (a flood of spoofed requests must neither be
 //! reflected nor remembered), and for allocations.
 
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,6 +71,12 @@ pub struct PrefixLimiter {
     mask: u64,
     /// For each cell, when it will have its full burst again. Both rows, one after the other.
     cells: Box<[AtomicU64]>,
+}
+
+impl fmt::Debug for PrefixLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrefixLimiter").field("pace", &self.pace).finish_non_exhaustive()
+    }
 }
 
 impl PrefixLimiter {

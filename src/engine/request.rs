@@ -1,0 +1,230 @@
+//! A request under way, and the answers to it.
+//!
+//! An answer leaves here whole: attributes in the order RFC 8489 section 14 wants, integrity of the kind that the
+//! request used, FINGERPRINT where the client sent one.
+
+use super::auth::{Authenticated, IntegrityKey, Rejection};
+use super::refusal::{Code, Refusal};
+use super::tcp::Connection;
+use super::{Action, ConnectionId, DropReason, Engine, Event};
+use crate::route::{Client, Transport};
+use crate::time::Now;
+use crate::wire::stun::{AttributeType, Class, Fingerprint, Message, Method, TransactionId, Writer};
+
+/// What an answer needs to know of its request, also when it comes later.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) client: Client,
+    pub(super) method: Method,
+    pub(super) transaction: TransactionId,
+    pub(super) fingerprint: bool,
+    /// How to sign; none until the request is authenticated.
+    pub(super) key: Option<IntegrityKey>,
+}
+
+impl Engine {
+    /// The front door for STUN messages.
+    pub(super) fn message(&mut self, now: Now, client: Client, bytes: &[u8]) {
+        match self.try_message(now, client, bytes) {
+            Ok(()) => {}
+            Err(reason) => self.event(Event::Dropped(reason)),
+        }
+    }
+
+    fn try_message(&mut self, now: Now, client: Client, bytes: &[u8]) -> Result<(), DropReason> {
+        let message = Message::parse(bytes).map_err(|_| DropReason::Malformed)?;
+        let fingerprint = message.fingerprint();
+        if fingerprint == Fingerprint::Bad {
+            return Err(DropReason::Fingerprint);
+        }
+        if message.class() != Class::Request {
+            return Err(DropReason::Unexpected);
+        }
+        let method = message.method();
+        if !is_served(method) {
+            return Err(DropReason::UnknownMethod);
+        }
+        if !is_answerable(client) {
+            return Err(DropReason::Source);
+        }
+        let mut origin = Origin {
+            client,
+            method,
+            transaction: message.transaction_id(),
+            fingerprint: fingerprint == Fingerprint::Good,
+            key: None,
+        };
+        let result = if method == Method::BINDING {
+            self.binding(now, &origin, &message)
+        } else {
+            self.authenticated(now, &mut origin, &message)
+        };
+        match result {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.refuse(now, &origin, &refusal),
+        }
+    }
+
+    /// Everything but Binding needs long-term credentials (RFC 8656 section 5).
+    fn authenticated(&mut self, now: Now, origin: &mut Origin, message: &Message<'_>) -> Result<(), Refusal> {
+        if let Some(worker) = self.other_worker(message) {
+            self.push(Action::Forward { worker });
+            return Ok(());
+        }
+        let user = self.authenticate(now, origin, message)?;
+        origin.key = Some(user.key);
+        check_known(message)?;
+        match origin.method {
+            Method::ALLOCATE => self.allocate(now, origin, message, &user),
+            Method::REFRESH => self.refresh(now, origin, message, &user),
+            Method::CREATE_PERMISSION => self.create_permission(now, origin, message, &user),
+            Method::CHANNEL_BIND => self.channel_bind(now, origin, message, &user),
+            Method::CONNECT => self.connect(now, origin, message, &user),
+            _ => self.connection_bind(now, origin, message, &user),
+        }
+    }
+
+    /// A credential that expired since still holds for the allocation that was made with it: a call outlives it.
+    fn authenticate(
+        &self,
+        now: Now,
+        origin: &mut Origin,
+        message: &Message<'_>,
+    ) -> Result<Authenticated, Refusal> {
+        let source = origin.client.tuple.client.socket_addr();
+        let allocation = self.named_allocation(origin, message);
+        let session = allocation.and_then(|key| self.allocations.get(key)).map(|held| &held.session);
+        let realm = self.realm(origin.client);
+        self.settings.auth.authenticate_for(session, now, realm, source, message).map_err(|rejection| {
+            match rejection {
+                Rejection::Challenge(_) => Code::Unauthenticated.into(),
+                Rejection::BadRequest => Code::BadRequest.into(),
+                Rejection::Stale { key, .. } => {
+                    origin.key = Some(key);
+                    Code::StaleNonce.into()
+                }
+            }
+        })
+    }
+
+    /// The allocation that a request is about: by ticket, by connection, or by where it comes from.
+    fn named_allocation(&self, origin: &Origin, message: &Message<'_>) -> Option<u64> {
+        match origin.method {
+            Method::REFRESH if let Some(ticket) = message.mobility_ticket() => self.ticket_holder(ticket),
+            Method::CONNECTION_BIND => {
+                let id = message.connection_id().ok()??;
+                self.connections.get(&ConnectionId(id)).map(Connection::allocation)
+            }
+            _ => self.by_tuple.get(&origin.client.tuple).copied(),
+        }
+    }
+
+    /// Sends a success response with what `write` adds.
+    pub(super) fn succeed(&mut self, origin: &Origin, write: impl FnOnce(&mut Writer<'_>)) {
+        let bytes = self.success_bytes(origin, write);
+        self.event(Event::Served { method: origin.method.value() });
+        self.push(Action::Reply { client: origin.client, bytes });
+    }
+
+    /// The same, without sending it.
+    pub(super) fn success_bytes(&self, origin: &Origin, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(160);
+        let mut writer = Writer::new(&mut bytes, Class::Success, origin.method, origin.transaction);
+        write(&mut writer);
+        if origin.key.is_some()
+            && let Some(software) = &self.settings.software
+        {
+            writer.attribute(AttributeType::SOFTWARE, software.as_bytes());
+        }
+        finish(writer, origin);
+        bytes
+    }
+
+    /// Sends an error response; or nothing, to an unproven source that has had its share of answers.
+    fn refuse(&mut self, now: Now, origin: &Origin, refusal: &Refusal) -> Result<(), DropReason> {
+        self.may_answer(now, origin)?;
+        let mut bytes = Vec::with_capacity(160);
+        let mut writer = Writer::new(&mut bytes, Class::Error, origin.method, origin.transaction);
+        // An answer that anybody can draw is as short as it can be: the phrase is for people, the number suffices.
+        let reason = if origin.key.is_some() { refusal.code.reason() } else { "" };
+        writer.error_code(refusal.code.number(), reason);
+        if refusal.code.challenges() {
+            let source = origin.client.tuple.client.socket_addr();
+            self.settings.auth.write_challenge(now, self.realm(origin.client), source, &mut writer);
+        }
+        if refusal.code == Code::UnknownAttribute {
+            writer.unknown_attributes(&refusal.unknown);
+        }
+        if let Some(alternate) = refusal.alternate {
+            writer.address(AttributeType::ALTERNATE_SERVER, alternate);
+            self.write_alternate_domain(origin.client, &mut writer);
+        }
+        finish(writer, origin);
+        self.event(Event::Refused { method: origin.method.value(), code: refusal.code.number() });
+        self.push(Action::Reply { client: origin.client, bytes });
+        Ok(())
+    }
+
+    /// Refuses a request whose answer came later than its message.
+    pub(super) fn refuse_later(&mut self, now: Now, origin: &Origin, refusal: &Refusal) {
+        if let Err(reason) = self.refuse(now, origin, refusal) {
+            self.event(Event::Dropped(reason));
+        }
+    }
+
+    /// A spoofed source must not be flooded through us: whoever did not prove to receive what we send gets a bounded
+    /// number of answers per prefix. A handshake proves it, and so does a valid signature.
+    pub(super) fn may_answer(&mut self, now: Now, origin: &Origin) -> Result<(), DropReason> {
+        let proven = origin.key.is_some() || origin.client.tuple.transport != Transport::Udp;
+        if proven || self.settings.limits.answers.allow(now.time, origin.client.tuple.client.ip()) {
+            Ok(())
+        } else {
+            Err(DropReason::AnswerRate)
+        }
+    }
+
+    fn write_alternate_domain(&self, client: Client, writer: &mut Writer<'_>) {
+        let secure = matches!(client.tuple.transport, Transport::Tls | Transport::Dtls);
+        if let Some(domain) = self.listener(client).and_then(|listener| listener.alternate_domain.as_ref())
+            && secure
+        {
+            writer.attribute(AttributeType::ALTERNATE_DOMAIN, domain.as_bytes());
+        }
+    }
+}
+
+/// RFC 8489 section 6.3.1: unknown comprehension-required attributes of a request are named in the answer.
+pub(super) fn check_known(message: &Message<'_>) -> Result<(), Refusal> {
+    let unknown = message.unknown_required(AttributeType::is_known);
+    if unknown.is_empty() { Ok(()) } else { Err(Refusal::unknown(unknown.as_slice().to_vec())) }
+}
+
+fn finish(mut writer: Writer<'_>, origin: &Origin) {
+    if let Some(key) = &origin.key {
+        key.sign(&mut writer);
+    }
+    if origin.fingerprint {
+        writer.fingerprint();
+    }
+}
+
+const fn is_served(method: Method) -> bool {
+    matches!(
+        method,
+        Method::BINDING
+            | Method::ALLOCATE
+            | Method::REFRESH
+            | Method::CREATE_PERMISSION
+            | Method::CHANNEL_BIND
+            | Method::CONNECT
+            | Method::CONNECTION_BIND
+    )
+}
+
+/// Nothing is sent to where no client can be: port 0, no address, everybody.
+fn is_answerable(client: Client) -> bool {
+    let source = client.tuple.client;
+    let ip = source.ip();
+    let broadcast = matches!(ip, std::net::IpAddr::V4(v4) if v4.is_broadcast());
+    source.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
