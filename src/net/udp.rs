@@ -18,3 +18,7 @@ pub use batch::{Batch, HEADROOM, Packet, PacketMeta, TAILROOM};
 pub use errors::{IcmpError, PeerError};
 pub use send::{Payload, SendBatch, SendHeader, SendStats};
 pub use socket::{UdpOptions, UdpSocket};
+
+#[cfg(test)]
+#[path = "udp/tests.rs"]
+mod tests;

@@ -4,4 +4,8 @@
 //! and leaves no pointer behind: what the kernel is shown lives until the call has returned.
 #![allow(unsafe_code, reason = "system calls; the rest of the crate is safe code")]
 
+pub(super) mod address;
+pub(super) mod control;
 pub(super) mod epoll;
+pub(super) mod message;
+pub(super) mod option;

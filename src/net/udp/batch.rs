@@ -1,13 +1,25 @@
 //! Received datagrams and the memory they lie in.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
+
+use crate::net::sys::control;
+use crate::net::sys::message::{MAX_MESSAGES, Slot};
 
 /// Bytes before each payload where a header can be put without moving the payload.
 pub const HEADROOM: usize = 64;
 
 /// Bytes after the longest payload, for padding.
 pub const TAILROOM: usize = 64;
+
+/// The longest payload a slot takes: more than any UDP datagram has (65,507 bytes over IPv4, 65,527 over IPv6).
+const CAPACITY: usize = 65_536;
+
+/// From slot to slot. No multiple of a page, so that the slots' first bytes do not share cache sets.
+const STRIDE: usize = HEADROOM + CAPACITY + TAILROOM;
+
+/// The initial hop limit that most systems use; only for sockets that do not tell.
+const USUAL_TTL: u8 = 64;
 
 /// What a datagram's IP header and the kernel say about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,22 +49,34 @@ pub struct Packet<'a> {
 }
 
 /// Room for the datagrams of one `recvmmsg`.
+///
+/// Each slot spans 64 KiB of address space, so every datagram lies whole and in one piece with room
+/// before and behind it. The pages are zero pages until something long is received: a batch of 32 slots that
+/// has only met media of 1,500 bytes occupies 64 to 128 KiB.
 pub struct Batch {
-    _todo: (),
+    memory: Vec<u8>,
+    slots: Vec<Slot>,
+    received: Vec<PacketMeta>,
+    overflow: Option<u32>,
 }
 
 impl Batch {
-    /// Room for `slots` datagrams per call (1 to 1,024).
+    /// Room for `slots` datagrams per call (1 to 64).
     #[must_use]
     pub fn new(slots: usize) -> Self {
-        let _ = slots;
-        unimplemented!()
+        let slots = slots.clamp(1, MAX_MESSAGES);
+        Self {
+            memory: vec![0; slots * STRIDE],
+            slots: std::iter::repeat_with(|| Slot::EMPTY).take(slots).collect(),
+            received: Vec::with_capacity(slots),
+            overflow: None,
+        }
     }
 
     /// How many datagrams the last receive has brought.
     #[must_use]
     pub fn len(&self) -> usize {
-        unimplemented!()
+        self.received.len()
     }
 
     /// Whether it brought none.
@@ -61,16 +85,77 @@ impl Batch {
         self.len() == 0
     }
 
+    /// How many fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
     /// One of them.
     pub fn packet(&mut self, index: usize) -> Option<Packet<'_>> {
-        let _ = index;
-        unimplemented!()
+        let meta = *self.received.get(index)?;
+        let length = self.slots.get(index)?.length;
+        let buffer = self.memory.get_mut(index * STRIDE..(index + 1) * STRIDE)?;
+        Some(Packet { meta, buffer, payload: HEADROOM..HEADROOM + length })
     }
 
     /// How many datagrams the socket that was read last has lost for want of room in its receive buffer, since it
-    /// was opened (wraps); none if no datagram has told yet.
+    /// was opened (wraps); none if it has lost none.
     #[must_use]
     pub fn overflow(&self) -> Option<u32> {
-        unimplemented!()
+        self.overflow
     }
+
+    /// The bytes of a slot, for sending.
+    pub(super) fn bytes(&self, index: usize, range: Range<usize>) -> Option<&[u8]> {
+        if index >= self.received.len() || range.end > STRIDE {
+            return None;
+        }
+        let start = index * STRIDE;
+        self.memory.get(start + range.start..start + range.end)
+    }
+
+    /// The slots and the memory for their payloads.
+    pub(super) fn parts(&mut self) -> (&mut [Slot], impl Iterator<Item = &mut [u8]>) {
+        let spaces = self.memory.chunks_exact_mut(STRIDE);
+        (&mut self.slots, spaces.filter_map(|slot| slot.get_mut(HEADROOM..HEADROOM + CAPACITY)))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.received.clear();
+        self.overflow = None;
+    }
+
+    /// Reads what the kernel says about the first `count` slots, received on a socket bound to `local`.
+    pub(super) fn fill(&mut self, count: usize, local: IpAddr) {
+        self.clear();
+        for slot in self.slots.iter().take(count) {
+            debug_assert!(!slot.truncated, "a slot is longer than any datagram");
+            let (meta, overflow) = describe(slot, local);
+            self.received.push(meta);
+            self.overflow = overflow.or(self.overflow);
+        }
+    }
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").field("capacity", &self.capacity()).field("received", &self.received).finish()
+    }
+}
+
+fn describe(slot: &Slot, local: IpAddr) -> (PacketMeta, Option<u32>) {
+    // The kernel always names the source of a datagram; port 0 can be neither answered nor looked up.
+    let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let source = slot.source.decode().unwrap_or(nobody);
+    let mut meta = PacketMeta { source, destination: local, tos: 0, ttl: USUAL_TTL, timestamp: None };
+    let mut overflow = None;
+    for control in control::iterate(slot.control.used()) {
+        meta.tos = control.tos().unwrap_or(meta.tos);
+        meta.ttl = control.ttl().unwrap_or(meta.ttl);
+        meta.destination = control.destination().unwrap_or(meta.destination);
+        meta.timestamp = control.timestamp().or(meta.timestamp);
+        overflow = control.overflow().or(overflow);
+    }
+    (meta, overflow)
 }

@@ -4,8 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use super::{Batch, PeerError};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::{Batch, PeerError, errors};
+use crate::net::sys::address::RawAddress;
+use crate::net::sys::control::ControlBuffer;
+use crate::net::sys::{message, option};
+
+/// How many errors of earlier datagrams are passed over before a receive gives up for this turn.
+const PENDING_ERRORS: usize = 4;
 
 /// How a UDP socket is set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,18 +33,33 @@ pub struct UdpOptions {
 /// An open UDP socket: non-blocking, close-on-exec. Clones share it; it closes with the last of them.
 #[derive(Clone, Debug)]
 pub struct UdpSocket {
-    fd: Arc<OwnedFd>,
+    inner: Arc<Inner>,
     local: SocketAddr,
+}
+
+#[derive(Debug)]
+struct Inner {
+    fd: OwnedFd,
+    /// The port of the last datagram with DONT-FRAGMENT that this machine refused: the error queue of IPv4 tells
+    /// its address, but not its port.
+    refused_port: AtomicU16,
 }
 
 impl UdpSocket {
     /// A socket that clients send to. On a wildcard address each datagram tells which address it came to.
     ///
+    /// ICMP errors are not asked for: a client that has gone is noticed by its silence.
+    ///
     /// # Errors
     /// The system's; [`io::ErrorKind::AddrInUse`] when another program has the port.
     pub fn bind_listener(addr: SocketAddr, options: &UdpOptions) -> io::Result<Self> {
-        let _ = (addr, options);
-        unimplemented!()
+        let socket = open(addr, options)?;
+        socket.set_reuse_port(options.reuse_port)?;
+        if addr.ip().is_unspecified() {
+            let v6 = addr.is_ipv6();
+            enable(&socket, v6, libc::IP_PKTINFO, libc::IPV6_RECVPKTINFO)?;
+        }
+        Self::bind(socket, addr)
     }
 
     /// A relayed address. Its port is never shared, and the error queue is on. `options.reuse_port` is ignored.
@@ -43,8 +67,9 @@ impl UdpSocket {
     /// # Errors
     /// The system's; [`io::ErrorKind::AddrInUse`] when the port is taken.
     pub fn bind_relay(addr: SocketAddr, options: &UdpOptions) -> io::Result<Self> {
-        let _ = (addr, options);
-        unimplemented!()
+        let socket = open(addr, options)?;
+        enable(&socket, addr.is_ipv6(), libc::IP_RECVERR, libc::IPV6_RECVERR)?;
+        Self::bind(socket, addr)
     }
 
     /// Where it is bound, the port as the system has chosen it.
@@ -58,7 +83,7 @@ impl UdpSocket {
     /// # Errors
     /// None in practice.
     pub fn receive_buffer(&self) -> io::Result<usize> {
-        unimplemented!()
+        SockRef::from(self).recv_buffer_size()
     }
 
     /// Receive what waits, as many datagrams as the batch has slots. Replaces what the batch held; zero when
@@ -67,22 +92,137 @@ impl UdpSocket {
     /// # Errors
     /// None that a peer can cause.
     pub fn recv_batch(&self, batch: &mut Batch) -> io::Result<usize> {
-        let _ = batch;
-        unimplemented!()
+        batch.clear();
+        for _ in 0..PENDING_ERRORS {
+            let (slots, spaces) = batch.parts();
+            match message::receive(self.as_fd(), slots, spaces) {
+                Ok(count) => {
+                    batch.fill(count, self.local.ip());
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if is_about_an_earlier_datagram(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(0)
     }
 
     /// Take the next entry from the error queue; none when it is empty. Call it until then when the poller
-    /// says [`super::super::poll::Event::error`].
+    /// says [`crate::net::poll::Event::error`]. Of several IPv4 datagrams to different ports of one address that
+    /// this machine refused since the last call, all are told with the last one's port.
     ///
     /// # Errors
     /// None that a peer can cause.
     pub fn recv_error(&self) -> io::Result<Option<PeerError>> {
-        unimplemented!()
+        let mut peer = RawAddress::EMPTY;
+        let mut control = ControlBuffer::EMPTY;
+        loop {
+            match message::receive_error(self.as_fd(), &mut peer, &mut control) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            let found = peer.decode().and_then(|peer| errors::decode(peer, control.used()));
+            if let Some(mut found) = found {
+                if !found.remote && found.peer.port() == 0 {
+                    found.peer.set_port(self.inner.refused_port.load(Ordering::Relaxed));
+                }
+                return Ok(Some(found));
+            }
+        }
+        // The socket's own error flag outlives its queue; it would keep the poller awake.
+        SockRef::from(self).take_error()?;
+        Ok(None)
+    }
+
+    /// Whether datagrams leave with DF set, and are refused when they are longer than the path is known to take.
+    /// Otherwise DF is clear and this machine fragments.
+    pub(super) fn set_dont_fragment(&self, on: bool) -> io::Result<()> {
+        dont_fragment(self.as_fd(), self.local.is_ipv6(), on)
+    }
+
+    /// A datagram with DONT-FRAGMENT to `peer` was too long for this machine.
+    pub(super) fn note_refused(&self, peer: SocketAddr) {
+        self.inner.refused_port.store(peer.port(), Ordering::Relaxed);
+    }
+
+    /// Whether the other is a clone of this.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    fn bind(socket: Socket, addr: SocketAddr) -> io::Result<Self> {
+        socket.bind(&addr.into())?;
+        let local = socket.local_addr()?.as_socket().unwrap_or(addr);
+        let inner = Inner { fd: socket.into(), refused_port: AtomicU16::new(0) };
+        Ok(Self { inner: Arc::new(inner), local })
     }
 }
 
 impl AsFd for UdpSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.inner.fd.as_fd()
     }
+}
+
+fn open(addr: SocketAddr, options: &UdpOptions) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    let v6 = addr.is_ipv6();
+    if v6 {
+        socket.set_only_v6(true)?;
+    }
+    enable(&socket, v6, libc::IP_RECVTOS, libc::IPV6_RECVTCLASS)?;
+    enable(&socket, v6, libc::IP_RECVTTL, libc::IPV6_RECVHOPLIMIT)?;
+    option::set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
+    if options.timestamps {
+        option::set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+    }
+    dont_fragment(socket.as_fd(), v6, false)?;
+    if let Some(bytes) = options.receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = options.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    Ok(socket)
+}
+
+fn enable(socket: &Socket, v6: bool, v4_name: i32, v6_name: i32) -> io::Result<()> {
+    let (level, name) = if v6 { (libc::IPPROTO_IPV6, v6_name) } else { (libc::IPPROTO_IP, v4_name) };
+    option::set(socket.as_fd(), level, name, 1)
+}
+
+fn dont_fragment(fd: BorrowedFd<'_>, v6: bool, on: bool) -> io::Result<()> {
+    if v6 {
+        let mode = if on { libc::IPV6_PMTUDISC_DO } else { libc::IPV6_PMTUDISC_DONT };
+        option::set(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)
+    } else {
+        let mode = if on { libc::IP_PMTUDISC_DO } else { libc::IP_PMTUDISC_DONT };
+        option::set(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode)
+    }
+}
+
+/// With the error queue on, the next call on the socket fails once for each ICMP error that came, whatever the call
+/// was about.
+fn is_about_an_earlier_datagram(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENETDOWN
+                | libc::ENONET
+                | libc::ENOPROTOOPT
+                | libc::EPROTO
+                | libc::EMSGSIZE
+                | libc::EACCES
+                | libc::EOPNOTSUPP
+                | libc::EPERM
+                | libc::EINTR
+        )
+    )
 }

@@ -1,0 +1,32 @@
+//! Socket options that are integers, and the packet options of a TCP connection.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::control::ControlBuffer;
+
+pub(in crate::net) fn set(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default();
+    // SAFETY: the kernel reads the `length` bytes of `value` during the call only.
+    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), length) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Fills `buffer` with control messages (IP_PKTOPTIONS, IPV6_2292PKTOPTIONS).
+pub(in crate::net) fn packet_options<const N: usize>(
+    fd: BorrowedFd<'_>,
+    level: i32,
+    name: i32,
+    buffer: &mut ControlBuffer<N>,
+) -> io::Result<()> {
+    let space = buffer.space();
+    let mut length = libc::socklen_t::try_from(space.len()).unwrap_or(0);
+    // SAFETY: the kernel writes at most `length` bytes, all within `space`, and the new length.
+    let result =
+        unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, space.as_mut_ptr().cast(), &raw mut length) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    buffer.set_used(usize::try_from(length).unwrap_or(0));
+    Ok(())
+}
