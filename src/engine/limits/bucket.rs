@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::time::Time;
 
 const NANOS: u64 = 1_000_000_000;
+/// Eight terabits: nothing is faster, and no rounding shows below it.
+const FASTEST: u64 = 1_000_000_000_000;
 /// No packet is larger; a bucket that held less would never let one pass.
 const LARGEST_PACKET: u64 = 65_535;
 /// A capacity above this would not fit a count of billionth bytes: 18 GB.
@@ -25,7 +27,10 @@ impl Rate {
     /// packet, which could otherwise never pass. A rate of zero is a rate of one.
     #[must_use]
     pub fn new(bytes_per_second: u64, burst: u64) -> Self {
-        Self { bytes_per_second: bytes_per_second.max(1), burst: burst.clamp(LARGEST_PACKET, LARGEST_BURST) }
+        Self {
+            bytes_per_second: bytes_per_second.clamp(1, FASTEST),
+            burst: burst.clamp(LARGEST_PACKET, LARGEST_BURST),
+        }
     }
 
     /// With the bytes of half a second as burst: video comes in frames, and a key frame is many packets at once.
@@ -114,7 +119,7 @@ impl SharedBucket {
     #[must_use]
     pub fn take(&self, rate: Rate, now: Time, bytes: usize) -> bool {
         let now = scaled(now);
-        let limit = now.saturating_add(cost(rate, rate.burst));
+        let limit = now.saturating_add(cost_within(rate, rate.burst));
         let cost = cost(rate, bytes as u64);
         // The number stands for itself and guards nothing else: no ordering needed.
         let mut held = self.full_at.load(Ordering::Relaxed);
@@ -147,16 +152,26 @@ const fn scaled(time: Time) -> u64 {
     time.as_nanos().saturating_mul(FRACTION)
 }
 
-/// How long the rate takes to bring `bytes`, rounded up.
+/// How long the rate takes to bring `bytes`, rounded up: against the user.
 fn cost(rate: Rate, bytes: u64) -> u64 {
     match bytes.checked_mul(NANOS * FRACTION) {
         Some(product) => product.div_ceil(rate.bytes_per_second),
-        None => {
-            let exact =
-                (u128::from(bytes) * u128::from(NANOS * FRACTION)).div_ceil(rate.bytes_per_second.into());
-            u64::try_from(exact).unwrap_or(u64::MAX)
-        }
+        None => wide_cost(rate, bytes, u128::div_ceil),
     }
+}
+
+/// The same, rounded down, for a limit: against the user as well.
+fn cost_within(rate: Rate, bytes: u64) -> u64 {
+    match bytes.checked_mul(NANOS * FRACTION) {
+        Some(product) => product / rate.bytes_per_second,
+        None => wide_cost(rate, bytes, std::ops::Div::div),
+    }
+}
+
+#[cold]
+fn wide_cost(rate: Rate, bytes: u64, divide: fn(u128, u128) -> u128) -> u64 {
+    let product = u128::from(bytes) * u128::from(NANOS * FRACTION);
+    u64::try_from(divide(product, rate.bytes_per_second.into())).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
