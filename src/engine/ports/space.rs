@@ -35,6 +35,11 @@ impl PortSpace {
         addresses.insert(bind, Arc::downgrade(&ports));
         ports
     }
+
+    #[cfg(test)]
+    pub(super) fn known(&self) -> usize {
+        self.addresses.lock().map_or(0, |addresses| addresses.len())
+    }
 }
 
 impl fmt::Debug for PortSpace {
