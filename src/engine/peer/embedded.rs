@@ -43,6 +43,9 @@ fn collect(v6: Ipv6Addr, found: &mut Found) {
         [0x64, 0xFF9B, 1] => collect_local_nat64(bits, found),
         _ => {}
     }
+    if v6.is_unspecified() || v6.is_loopback() {
+        return;
+    }
     let low = matches!(
         [s0, s1, s2, s3, s4, s5],
         // IPv4-compatible (RFC 4291 section 2.5.5.1).
@@ -60,21 +63,26 @@ fn collect(v6: Ipv6Addr, found: &mut Found) {
 }
 
 /// RFC 6052 section 2.2: the address lies behind a prefix of 48, 56 or 64 bits, leaps over bits 64 to 71 and is
-/// followed by zeros, or it is the last 32 bits. Several layouts may fit; zeros do not count beside another.
+/// followed by zeros, or it is the last 32 bits. Where several layouts fit, each counts, but for those that read
+/// an address of 0.0.0.0/8, where nobody is.
 fn collect_local_nat64(bits: u128, found: &mut Found) {
     let upper = bits >> 64 << 64;
     let leapt = upper | (bits << 72 >> 64);
     let mut fits = false;
     for start in [48, 56, 64] {
         let behind = leapt << (start + 32);
-        if bits >> 56 & 0xFF == 0 && behind == 0 && field(leapt, start) != 0 {
+        if bits >> 56 & 0xFF == 0 && behind == 0 && is_somewhere(field(leapt, start)) {
             found.add(field(leapt, start));
             fits = true;
         }
     }
-    if field(bits, 96) != 0 || !fits {
+    if is_somewhere(field(bits, 96)) || !fits {
         found.add(field(bits, 96));
     }
+}
+
+const fn is_somewhere(v4: u32) -> bool {
+    v4 >> 24 != 0
 }
 
 /// The 32 bits that begin at `start`, counted from the left.
@@ -105,9 +113,9 @@ mod tests {
             ("2002:808:808::5efe:7f00:1", &["8.8.8.8", "127.0.0.1"]),
             ("64:ff9b:1::192.168.0.1", &["192.168.0.1"]),
             // RFC 6052 section 2.2, 192.0.2.33 behind /48, /56, /64.
-            ("64:ff9b:1:c000:2:2100::", &["192.0.2.33"]),
+            ("64:ff9b:1:c000:2:2100::", &["192.0.2.33", "2.33.0.0"]),
             ("64:ff9b:1:c0:0:221::", &["192.0.2.33"]),
-            ("64:ff9b:1:0:c0:2:2100::", &["192.0.2.33"]),
+            ("64:ff9b:1:0:c0:2:2100::", &["192.0.2.33", "33.0.0.0"]),
             ("64:ff9b:1::", &["0.0.0.0"]),
         ] {
             assert_eq!(found(outer), inner, "{outer}");
@@ -116,9 +124,16 @@ mod tests {
 
     #[test]
     fn other_addresses_hold_nothing() {
-        for ip in
-            ["127.0.0.1", "2001:db8::7f00:1", "fe80::1", "2600::1", "64:ff9b:2::7f00:1", "2003:7f00:1::"]
-        {
+        for ip in [
+            "127.0.0.1",
+            "::",
+            "::1",
+            "2001:db8::7f00:1",
+            "fe80::1",
+            "2600::1",
+            "64:ff9b:2::7f00:1",
+            "2003:7f00:1::",
+        ] {
             assert_eq!(found(ip), Vec::<String>::new(), "{ip}");
         }
     }
