@@ -390,6 +390,9 @@ impl Engine {
         if let Some(timer) = allocation.timer {
             self.timers.cancel(timer);
         }
+        if let Some(opening) = self.openings.remove(&key) {
+            opening.relays().for_each(|relay| self.close_relay(relay));
+        }
         self.close_connections_of(key);
         for relay in allocation.relays.iter().flatten() {
             self.push(Action::Route(Delta::RemoveRelay { relay: *relay }));
@@ -422,12 +425,14 @@ impl Opening {
 
     fn partner_of(&self, relay: RelayId) -> Option<RelayId> {
         let Port::EvenWithNext = self.wish.port else { return None };
-        let all = self.sockets.iter().chain([&self.next]);
-        let mut ids = all.filter_map(|socket| match socket {
-            Socket::Asked(id) | Socket::Open(id) => Some(*id),
+        self.relays().find(|other| *other != relay)
+    }
+
+    fn relays(&self) -> impl Iterator<Item = RelayId> {
+        self.sockets.iter().chain([&self.next]).filter_map(|socket| match socket {
+            Socket::Asked(relay) | Socket::Open(relay) => Some(*relay),
             Socket::Unwanted | Socket::Failed(_) => None,
-        });
-        ids.find(|id| *id != relay)
+        })
     }
 }
 
