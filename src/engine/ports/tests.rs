@@ -17,7 +17,7 @@ fn pool(addresses: &[RelayAddress], range: RangeInclusive<u16>) -> PortPool {
     PortPool::new(PortSpace::new(), addresses, range, Random::new([1; 32]))
 }
 
-fn drain(pool: &mut PortPool, family: Family) -> Vec<RelayPort> {
+fn drain(pool: &mut PortPool, family: AddressFamily) -> Vec<RelayPort> {
     std::iter::from_fn(|| pool.take(family)).collect()
 }
 
@@ -25,40 +25,40 @@ fn drain(pool: &mut PortPool, family: Family) -> Vec<RelayPort> {
 fn every_port_of_every_address_is_handed_out_once() {
     let addresses = [plain("192.0.2.1"), plain("192.0.2.2"), plain("2001:db8::1")];
     let mut pool = pool(&addresses, 50_001..=50_300);
-    assert_eq!((pool.capacity(Family::V4), pool.capacity(Family::V6)), (600, 300));
-    let taken = drain(&mut pool, Family::V4);
+    assert_eq!((pool.capacity(AddressFamily::V4), pool.capacity(AddressFamily::V6)), (600, 300));
+    let taken = drain(&mut pool, AddressFamily::V4);
     let distinct: HashSet<_> = taken.iter().map(RelayPort::bind).collect();
     assert_eq!((taken.len(), distinct.len()), (600, 600));
     assert!(distinct.iter().all(|at| at.is_ipv4() && (50_001..=50_300).contains(&at.port())));
-    assert_eq!((pool.free(Family::V4), pool.free(Family::V6)), (0, 300));
-    assert!(pool.take_even(Family::V4).is_none() && pool.take_pair(Family::V4).is_none());
-    assert!(pool.take(Family::V6).is_some_and(|port| port.bind().is_ipv6()));
+    assert_eq!((pool.free(AddressFamily::V4), pool.free(AddressFamily::V6)), (0, 300));
+    assert!(pool.take_even(AddressFamily::V4).is_none() && pool.take_pair(AddressFamily::V4).is_none());
+    assert!(pool.take(AddressFamily::V6).is_some_and(|port| port.bind().is_ipv6()));
     drop(taken);
-    assert_eq!(pool.free(Family::V4), 600);
+    assert_eq!(pool.free(AddressFamily::V4), 600);
 }
 
 #[test]
 fn the_last_free_port_is_found() {
     let mut pool = pool(&[plain("192.0.2.1")], 1024..=65_535);
-    let mut taken = drain(&mut pool, Family::V4);
+    let mut taken = drain(&mut pool, AddressFamily::V4);
     assert_eq!(taken.len(), 64_512);
     let freed = taken.swap_remove(12_345).bind();
-    assert_eq!(pool.free(Family::V4), 1);
-    assert_eq!(pool.take(Family::V4).map(|port| port.bind()), Some(freed));
+    assert_eq!(pool.free(AddressFamily::V4), 1);
+    assert_eq!(pool.take(AddressFamily::V4).map(|port| port.bind()), Some(freed));
 }
 
 #[test]
 fn a_family_without_addresses_has_no_ports() {
     let mut pool = pool(&[plain("192.0.2.1")], 50_000..=50_010);
-    assert!(pool.serves(Family::V4) && !pool.serves(Family::V6));
-    assert!(pool.take(Family::V6).is_none());
-    assert_eq!((pool.free(Family::V6), pool.capacity(Family::V6)), (0, 0));
+    assert!(pool.serves(AddressFamily::V4) && !pool.serves(AddressFamily::V6));
+    assert!(pool.take(AddressFamily::V6).is_none());
+    assert_eq!((pool.free(AddressFamily::V6), pool.capacity(AddressFamily::V6)), (0, 0));
 }
 
 #[test]
 fn sockets_are_bound_inside_and_seen_outside() {
     let mut pool = pool(&[address("10.0.0.5", "192.0.2.1")], 50_000..=50_000);
-    let port = pool.take(Family::V4).unwrap();
+    let port = pool.take(AddressFamily::V4).unwrap();
     assert_eq!(port.bind(), "10.0.0.5:50000".parse().unwrap());
     assert_eq!(port.external(), "192.0.2.1:50000".parse().unwrap());
     assert_eq!(port.address(), address("10.0.0.5", "192.0.2.1"));
@@ -69,20 +69,20 @@ fn sockets_are_bound_inside_and_seen_outside() {
 fn even_ports_are_even_and_pairs_are_neighbours_in_range() {
     let mut pool = pool(&[plain("192.0.2.1")], 50_001..=50_010);
     // 50002 to 50009 are four pairs; 50001 has no even partner below, 50010 none above.
-    let pairs: Vec<_> = std::iter::from_fn(|| pool.take_pair(Family::V4)).collect();
+    let pairs: Vec<_> = std::iter::from_fn(|| pool.take_pair(AddressFamily::V4)).collect();
     assert_eq!(pairs.len(), 4);
     for (even, next) in &pairs {
         assert_eq!((even.port() % 2, even.port() + 1), (0, next.port()));
         assert!((50_002..=50_009).contains(&even.port()));
     }
-    assert_eq!(pool.take_even(Family::V4).map(|port| port.port()), Some(50_010));
+    assert_eq!(pool.take_even(AddressFamily::V4).map(|port| port.port()), Some(50_010));
     // That one was dropped at once; half a pair is no pair.
     let mut pairs = pairs;
     let (even, next) = pairs.remove(0);
     drop(next);
-    assert!(pool.take_pair(Family::V4).is_none());
+    assert!(pool.take_pair(AddressFamily::V4).is_none());
     drop(even);
-    assert!(pool.take_pair(Family::V4).is_some());
+    assert!(pool.take_pair(AddressFamily::V4).is_some());
 }
 
 #[test]
@@ -93,58 +93,58 @@ fn workers_do_not_get_each_others_ports() {
     let taken: Vec<RelayPort> = std::thread::scope(|scope| {
         let work = |seed| {
             let mut pool = worker(seed);
-            scope.spawn(move || drain(&mut pool, Family::V4))
+            scope.spawn(move || drain(&mut pool, AddressFamily::V4))
         };
         let workers: Vec<_> = (0..4).map(work).collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     let distinct: HashSet<_> = taken.iter().map(RelayPort::port).collect();
     assert_eq!((taken.len(), distinct.len()), (1000, 1000));
-    assert_eq!(worker(9).free(Family::V4), 0);
+    assert_eq!(worker(9).free(AddressFamily::V4), 0);
     drop(taken);
-    assert_eq!(worker(9).free(Family::V4), 1000);
+    assert_eq!(worker(9).free(AddressFamily::V4), 1000);
 }
 
 #[test]
 fn a_reload_leaves_ports_in_use_alone() {
     let (first, second) = (plain("192.0.2.1"), plain("192.0.2.2"));
     let mut pool = pool(&[first], 50_000..=50_009);
-    let old = drain(&mut pool, Family::V4);
+    let old = drain(&mut pool, AddressFamily::V4);
     pool.replace(&[second, first], 50_008..=50_019);
     // The second is all free, of the first ten ports are new.
-    assert_eq!(pool.free(Family::V4), 12 + 10);
-    let new = drain(&mut pool, Family::V4);
+    assert_eq!(pool.free(AddressFamily::V4), 12 + 10);
+    let new = drain(&mut pool, AddressFamily::V4);
     assert!(new.iter().all(|port| old.iter().all(|held| held.bind() != port.bind())));
     drop(old);
-    assert_eq!(pool.free(Family::V4), 2);
+    assert_eq!(pool.free(AddressFamily::V4), 2);
     pool.replace(&[first], 50_000..=50_009);
-    assert_eq!(pool.free(Family::V4), 8 + 2);
+    assert_eq!(pool.free(AddressFamily::V4), 8 + 2);
     drop(new);
-    assert_eq!(pool.free(Family::V4), 10);
+    assert_eq!(pool.free(AddressFamily::V4), 10);
 }
 
 #[test]
 fn an_address_that_left_and_came_back_still_knows_its_ports() {
     let (first, second) = (plain("192.0.2.1"), plain("192.0.2.2"));
     let mut pool = pool(&[first], 50_000..=50_009);
-    let held = pool.take(Family::V4).unwrap();
+    let held = pool.take(AddressFamily::V4).unwrap();
     pool.replace(&[second], 50_000..=50_009);
     pool.replace(&[first], 50_000..=50_009);
-    assert_eq!(pool.free(Family::V4), 9);
+    assert_eq!(pool.free(AddressFamily::V4), 9);
     drop(held);
-    assert_eq!(pool.free(Family::V4), 10);
+    assert_eq!(pool.free(AddressFamily::V4), 10);
 }
 
 #[test]
 fn a_changed_external_address_shares_the_ports_of_its_bind_address() {
     let mut pool = pool(&[address("10.0.0.5", "192.0.2.1")], 50_000..=50_001);
-    let old = pool.take(Family::V4).unwrap();
+    let old = pool.take(AddressFamily::V4).unwrap();
     pool.replace(&[address("10.0.0.5", "192.0.2.9")], 50_000..=50_001);
-    let new = pool.take(Family::V4).unwrap();
+    let new = pool.take(AddressFamily::V4).unwrap();
     assert_ne!(old.port(), new.port());
     assert_eq!(old.external().ip(), "192.0.2.1".parse::<IpAddr>().unwrap());
     assert_eq!(new.external().ip(), "192.0.2.9".parse::<IpAddr>().unwrap());
-    assert!(pool.take(Family::V4).is_none());
+    assert!(pool.take(AddressFamily::V4).is_none());
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn the_same_seed_gives_the_same_ports() {
     let draw = |seed| -> Vec<SocketAddr> {
         let addresses = [plain("192.0.2.1"), plain("192.0.2.2")];
         let mut pool = PortPool::new(PortSpace::new(), &addresses, 49_152..=65_535, Random::new([seed; 32]));
-        let ports: Vec<_> = (0..50).map(|_| pool.take(Family::V4).unwrap()).collect();
+        let ports: Vec<_> = (0..50).map(|_| pool.take(AddressFamily::V4).unwrap()).collect();
         ports.iter().map(RelayPort::bind).collect()
     };
     assert_eq!(draw(1), draw(1));
@@ -164,11 +164,11 @@ fn all_ports_are_equally_likely_when_few_are_used_and_when_most_are() {
     let addresses = [plain("192.0.2.1"), plain("192.0.2.2")];
     for occupied in [0, 90] {
         let mut pool = pool(&addresses, 50_000..=50_049);
-        let held: Vec<_> = (0..occupied).map(|_| pool.take(Family::V4).unwrap()).collect();
+        let held: Vec<_> = (0..occupied).map(|_| pool.take(AddressFamily::V4).unwrap()).collect();
         let mut counts = std::collections::HashMap::new();
         let free = 100 - held.len();
         for _ in 0..free * 400 {
-            *counts.entry(pool.take(Family::V4).unwrap().bind()).or_insert(0_u32) += 1;
+            *counts.entry(pool.take(AddressFamily::V4).unwrap().bind()).or_insert(0_u32) += 1;
         }
         assert_eq!(counts.len(), free);
         // Chi-squared: its mean is about `free`, its deviation the root of twice that; four of them is plenty.
@@ -190,20 +190,24 @@ fn odd_ranges_are_served_to_their_ends() {
         (0..=65_535, 65_535),
     ] {
         let mut pool = pool(&[plain("192.0.2.1")], range.clone());
-        assert_eq!((pool.free(Family::V4), pool.capacity(Family::V4)), (ports, ports), "{range:?}");
-        assert_eq!(drain(&mut pool, Family::V4).len(), ports, "{range:?}");
+        assert_eq!(
+            (pool.free(AddressFamily::V4), pool.capacity(AddressFamily::V4)),
+            (ports, ports),
+            "{range:?}"
+        );
+        assert_eq!(drain(&mut pool, AddressFamily::V4).len(), ports, "{range:?}");
     }
     let (low, high) = (9, 8);
     let mut empty = pool(&[plain("192.0.2.1")], low..=high);
-    assert!(empty.take(Family::V4).is_none());
-    assert_eq!((empty.free(Family::V4), empty.capacity(Family::V4)), (0, 0));
+    assert!(empty.take(AddressFamily::V4).is_none());
+    assert_eq!((empty.free(AddressFamily::V4), empty.capacity(AddressFamily::V4)), (0, 0));
 }
 
 #[test]
 fn an_address_that_nobody_uses_is_forgotten() {
     let space = PortSpace::new();
     let mut pool = PortPool::new(space.clone(), &[plain("192.0.2.1")], 50_000..=50_009, Random::new([1; 32]));
-    let held = pool.take(Family::V4);
+    let held = pool.take(AddressFamily::V4);
     for last in 2..100 {
         pool.replace(&[plain(&format!("192.0.2.{last}"))], 50_000..=50_009);
     }
@@ -255,6 +259,8 @@ impl Model {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn behaves_like_a_set_of_ports(steps in prop::collection::vec(step(), 1..200)) {
         let all = [plain("192.0.2.1"), plain("192.0.2.2"), plain("192.0.2.3")];
@@ -265,16 +271,16 @@ proptest! {
             let before = held.len();
             match step {
                 Step::Take => {
-                    held.extend(pool.take(Family::V4));
+                    held.extend(pool.take(AddressFamily::V4));
                     prop_assert_eq!(held.len() > before, !model.free().is_empty());
                 }
                 Step::TakeEven => {
-                    held.extend(pool.take_even(Family::V4));
+                    held.extend(pool.take_even(AddressFamily::V4));
                     prop_assert_eq!(held.len() > before, model.free().iter().any(|at| at.port() % 2 == 0));
                     prop_assert!(held[before..].iter().all(|port| port.port() % 2 == 0));
                 }
                 Step::TakePair => {
-                    let pair = pool.take_pair(Family::V4);
+                    let pair = pool.take_pair(AddressFamily::V4);
                     prop_assert_eq!(pair.is_some(), model.has_pair());
                     held.extend(pair.into_iter().flat_map(|(even, next)| [even, next]));
                 }
@@ -293,7 +299,7 @@ proptest! {
                 prop_assert!(model.free().contains(&port.bind()));
                 model.used.insert(port.bind());
             }
-            prop_assert_eq!(pool.free(Family::V4), model.free().len());
+            prop_assert_eq!(pool.free(AddressFamily::V4), model.free().len());
         }
     }
 }
