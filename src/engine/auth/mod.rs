@@ -25,7 +25,9 @@ pub use oauth::{
     CLOCK_DELTA, TOKEN_KEYS_MAX, Token, TokenCipher, TokenFault, TokenKey, TokenKeyFault, TokenKeys,
 };
 pub use rest::{Credential, CredentialFault, SECRETS_MAX, SecretFault, Secrets, SharedSecret, issue};
-pub use users::{NAME_MAX, NameFault, REALM_MAX, UserFault, Users, UsersError, check_realm, user_line};
+pub use users::{
+    NAME_MAX, NameFault, PasswordFault, REALM_MAX, UserFault, Users, UsersError, check_realm, user_line,
+};
 
 use crate::time::Now;
 use crate::wire::stun::{AttributeType, Message, Writer};

@@ -13,6 +13,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use subtle::ConstantTimeEq;
+
 use super::key::Algorithm;
 use crate::wire::stun::{long_term_key_md5, long_term_key_sha256, userhash};
 
@@ -116,6 +118,22 @@ pub enum NameFault {
     NotAscii,
 }
 
+/// Why a long-term password is refused; each a sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordFault {
+    /// Nobody has this name there.
+    #[error("The users file has no {name:?} in realm {realm:?}.")]
+    Unknown {
+        /// The user.
+        name: String,
+        /// Where it was looked for.
+        realm: String,
+    },
+    /// The name is right, the password is not.
+    #[error("The password is wrong.")]
+    WrongPassword,
+}
+
 impl Users {
     /// Reads a users file. Empty lines and those that begin with `#` are skipped.
     ///
@@ -144,6 +162,17 @@ impl Users {
         let users = self.realms.entry(realm.to_owned()).or_default();
         users.by_hash.insert(userhash(name.as_bytes(), realm.as_bytes()), name.to_owned());
         users.by_name.insert(name.to_owned(), keys);
+    }
+
+    /// Whether `password` is that of a user, for the command line.
+    ///
+    /// # Errors
+    /// Why the relay would refuse it, in one sentence.
+    pub fn verify(&self, realm: &str, name: &str, password: &str) -> Result<(), PasswordFault> {
+        let unknown = || PasswordFault::Unknown { name: name.to_owned(), realm: realm.to_owned() };
+        let (_, keys) = self.by_name(realm, name.as_bytes()).ok_or_else(unknown)?;
+        let given = long_term_key_sha256(name.as_bytes(), realm.as_bytes(), password.as_bytes());
+        if bool::from(keys.sha256.ct_eq(&given)) { Ok(()) } else { Err(PasswordFault::WrongPassword) }
     }
 
     /// Whether nobody is in it.
