@@ -1,13 +1,19 @@
 //! Our STUN codec against two that others wrote, `stun` and `stun-types`, on messages that are generated, signed and
 //! then damaged. Where the three differ on purpose, the difference is stated as a condition and asserted too.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed assertion is what this file is for"
+)]
+
 use std::net::SocketAddr;
 
 use proptest::prelude::*;
 use stun::attributes::AttrType;
 use stun::fingerprint::FINGERPRINT;
 use stun::integrity::MessageIntegrity as TheirIntegrity;
-use stun::message::{Getter as _, Message as StunMessage, Setter as _};
+use stun::message::{Message as StunMessage, Setter as _};
 use stun::xoraddr::XorMappedAddress as TheirXorAddress;
 use stun_types::attribute::{self as types, AttributeFromRaw, AttributeStaticType, RawAttribute};
 use stun_types::message::{

@@ -81,7 +81,7 @@ impl AttributeType {
     pub const OTHER_ADDRESS: Self = Self(0x802C);
     /// RFC 7635 section 6.1.
     pub const THIRD_PARTY_AUTHORIZATION: Self = Self(0x802E);
-    /// RFC 8016 section 3.4.
+    /// RFC 8016 section 3.3.
     pub const MOBILITY_TICKET: Self = Self(0x8030);
 
     /// Whether a receiver that does not know it must refuse the message (RFC 8489 section 14).

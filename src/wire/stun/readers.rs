@@ -298,7 +298,7 @@ impl<'a> Message<'a> {
         self.read(AttributeType::CONNECTION_ID, |value| word(value).map(u32::from_be_bytes))
     }
 
-    /// MOBILITY-TICKET (RFC 8016 section 3.4); empty in an Allocate request.
+    /// MOBILITY-TICKET (RFC 8016 section 3.3); empty in an Allocate request.
     #[must_use]
     pub fn mobility_ticket(&self) -> Option<&'a [u8]> {
         self.find(AttributeType::MOBILITY_TICKET)
