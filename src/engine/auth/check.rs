@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use super::Authenticator;
 use super::key::{Algorithm, IntegrityKey, Signature, owner};
 use super::nonce::{Features, NonceFault};
-use super::oauth::TokenFault;
+use super::oauth::{Opened, TokenFault};
 use super::rest::TimedName;
 use super::users::UserKeys;
 use crate::engine::OwnerId;
 use crate::time::{Now, UnixTime};
-use crate::wire::stun::{AttributeType, Message, PasswordAlgorithm};
+use crate::wire::stun::{AttributeType, Message, Method, PasswordAlgorithm};
 
 /// A request whose sender is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Authenticated {
 }
 
 impl Authenticated {
-    /// What an allocation keeps of its owner.
+    /// What an allocation keeps of its owner, from its Allocate and again from each Refresh: a new token has a new key.
     #[must_use]
     pub fn session(&self) -> Session {
         let expires = self.expires.unwrap_or(UnixTime(u64::MAX));
@@ -52,12 +52,6 @@ impl Session {
     #[must_use]
     pub const fn owner(&self) -> OwnerId {
         self.owner
-    }
-
-    /// What unsolicited messages and late answers can be signed with.
-    #[must_use]
-    pub const fn key(&self) -> &IntegrityKey {
-        &self.key
     }
 
     /// See [`Authenticated::expires`].
@@ -92,38 +86,6 @@ pub enum Rejection {
         /// What is wrong with the nonce.
         fault: NonceFault,
     },
-}
-
-impl Rejection {
-    /// The STUN error code.
-    #[must_use]
-    pub const fn code(&self) -> u16 {
-        match self {
-            Self::Challenge(_) => 401,
-            Self::BadRequest => 400,
-            Self::Stale { .. } => 438,
-        }
-    }
-
-    /// What the answer must be signed with.
-    #[must_use]
-    pub const fn key(&self) -> Option<IntegrityKey> {
-        match self {
-            Self::Stale { key, .. } => Some(*key),
-            Self::Challenge(_) | Self::BadRequest => None,
-        }
-    }
-
-    /// The reason phrase. The first challenge has none: any host can have it sent to any other, so it is small.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Challenge(Cause::Unsigned) => "",
-            Self::Challenge(_) => "Unauthenticated",
-            Self::BadRequest => "Bad Request",
-            Self::Stale { .. } => "Stale Nonce",
-        }
-    }
 }
 
 /// Why a request gets 401.
@@ -207,7 +169,7 @@ impl Authenticator {
     /// Tells who sent a request that begins something, such as Allocate.
     ///
     /// # Errors
-    /// What the client gets instead; [`Self::refuse`] writes it.
+    /// What the client gets instead.
     pub fn authenticate(
         &self,
         now: Now,
@@ -351,11 +313,11 @@ impl<'a> Asked<'a, '_> {
     }
 
     /// The token says who may use the relay, not who it is. Each token is an owner of its own, unless it
-    /// prolongs an allocation: then it takes over.
+    /// prolongs an allocation from where that is: then it takes over.
     fn judge_token(
         &self,
         kid: &'a [u8],
-        token: &super::oauth::Opened,
+        token: &Opened,
         session: Option<&Session>,
     ) -> Result<(&'a [u8], Session), Cause> {
         let key =
@@ -364,8 +326,18 @@ impl<'a> Asked<'a, '_> {
             return Err(Cause::Password);
         }
         let fresh = Session { expires: token.expires, ..self.session(Kind::Token, token.key(), key) };
-        let owner = session.filter(|session| session.kind == Kind::Token).map_or(fresh.owner, Session::owner);
+        let inherits = |session: &&Session| {
+            session.kind == Kind::Token && (self.is_plain_refresh() || session.key.bytes() == key.bytes())
+        };
+        let owner = session.filter(inherits).map_or(fresh.owner, Session::owner);
         Ok((kid, Session { owner, ..fresh }))
+    }
+
+    /// A Refresh from the allocation's own five-tuple. One with a ticket comes from anywhere, and any other token would do
+    /// for whoever got hold of the ticket: moving takes the key that the allocation has.
+    fn is_plain_refresh(&self) -> bool {
+        self.request.method() == Method::REFRESH
+            && self.request.mobility_ticket().is_none_or(<[u8]>::is_empty)
     }
 
     /// Takes as long as a wrong password, so that names cannot be found by the clock.

@@ -3,8 +3,8 @@
 //!
 //! Nothing is remembered of anybody. A challenge carries a nonce that only the fleet can have made; a request is
 //! judged by itself, from the nonce, the credentials of the configuration and the time that is passed in. The engine
-//! calls [`Authenticator::authenticate`] for every request but Binding, and [`Authenticator::refuse`] for the answer to
-//! one that fails. One `Authenticator` is shared by all workers and replaced whole on reload.
+//! calls [`Authenticator::authenticate_for`] for every request but Binding, and [`Authenticator::write_challenge`] for
+//! the answer to one that fails. One `Authenticator` is shared by all workers and replaced whole on reload.
 
 mod check;
 mod key;
@@ -86,8 +86,8 @@ impl Authenticator {
         &self.credentials
     }
 
-    /// The relay of the fleet that issued the request's nonce, if it is a valid one for this address. Then the source is not
-    /// spoofed either: it received the nonce.
+    /// The relay of the fleet that issued the request's nonce, if it is a valid one for this address, whoever signed the
+    /// request. A valid nonce also proves that the source is not spoofed: only that address was sent it.
     #[must_use]
     pub fn nonce_relay(
         &self,
@@ -100,13 +100,7 @@ impl Authenticator {
         self.nonces.check(now.unix, realm, source.ip(), nonce).ok()
     }
 
-    /// Whether an answer to this request can hit nobody but its sender, since only that address was sent its nonce.
-    #[must_use]
-    pub fn proves_address(&self, now: Now, realm: &str, source: SocketAddr, request: &Message<'_>) -> bool {
-        self.nonce_relay(now, realm, source, request).is_some()
-    }
-
-    /// Writes what a client needs to try (again): REALM, NONCE, PASSWORD-ALGORITHMS, and THIRD-PARTY-AUTHORIZATION if there
+    /// Writes what a client needs to try (again), into every 401 and 438: REALM, NONCE, PASSWORD-ALGORITHMS, and THIRD-PARTY-AUTHORIZATION if there
     /// are tokens.
     pub fn write_challenge(&self, now: Now, realm: &str, source: SocketAddr, answer: &mut Writer<'_>) {
         let nonce = self.nonces.issue(now.unix, realm, source, self.features);
@@ -115,27 +109,6 @@ impl Authenticator {
         answer.password_algorithms();
         if let Some(tokens) = &self.credentials.tokens {
             answer.attribute(AttributeType::THIRD_PARTY_AUTHORIZATION, tokens.server().as_bytes());
-        }
-    }
-
-    /// Writes all of an error response but its header: the code, the challenge if a new attempt can help, and the signature
-    /// of a 438. FINGERPRINT may follow.
-    pub fn refuse(
-        &self,
-        now: Now,
-        realm: &str,
-        source: SocketAddr,
-        rejection: &Rejection,
-        answer: &mut Writer<'_>,
-    ) {
-        answer.error_code(rejection.code(), rejection.reason());
-        match rejection {
-            Rejection::BadRequest => {}
-            Rejection::Challenge(_) => self.write_challenge(now, realm, source, answer),
-            Rejection::Stale { key, .. } => {
-                self.write_challenge(now, realm, source, answer);
-                key.sign(answer);
-            }
         }
     }
 }

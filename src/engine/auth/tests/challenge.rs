@@ -78,13 +78,6 @@ fn stale_nonce_is_answered_signed_and_the_new_nonce_works() {
 }
 
 #[test]
-fn bad_request_is_answered_bare() {
-    let answer = answer(&server(), START, &Rejection::BadRequest);
-    assert_eq!((answer.code, answer.realm, answer.nonce.len()), (400, None, 0));
-    assert!(!is_signed(&answer.bytes));
-}
-
-#[test]
 fn answers_are_signed_in_the_attribute_that_the_client_understands() {
     let server = server();
     let answer = |request: Request| request.send(&server).unwrap().key.answer();

@@ -63,6 +63,8 @@ pub(super) struct Request {
     pub(super) token: Option<Vec<u8>>,
     pub(super) sha1: Option<Vec<u8>>,
     pub(super) sha256: Option<Vec<u8>>,
+    pub(super) ticket: Option<Vec<u8>>,
+    pub(super) method: Method,
 }
 
 impl Request {
@@ -79,6 +81,8 @@ impl Request {
             token: None,
             sha1: Some(key.to_vec()),
             sha256: None,
+            ticket: None,
+            method: Method::ALLOCATE,
         }
     }
 
@@ -97,7 +101,7 @@ impl Request {
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut writer =
-            Writer::new(&mut bytes, Class::Request, Method::ALLOCATE, TransactionId(*b"transaction1"));
+            Writer::new(&mut bytes, Class::Request, self.method, TransactionId(*b"transaction1"));
         writer.requested_transport(17);
         for (kind, value) in [
             (AttributeType::USERNAME, &self.username),
@@ -107,6 +111,7 @@ impl Request {
             (AttributeType::PASSWORD_ALGORITHMS, &self.algorithms),
             (AttributeType::PASSWORD_ALGORITHM, &self.algorithm),
             (AttributeType::ACCESS_TOKEN, &self.token),
+            (AttributeType::MOBILITY_TICKET, &self.ticket),
         ] {
             if let Some(value) = value {
                 writer.attribute(kind, value);
@@ -156,7 +161,7 @@ pub(super) struct Answer {
 pub(super) fn answer(server: &Authenticator, unix: u64, rejection: &Rejection) -> Answer {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(&mut bytes, Class::Error, Method::ALLOCATE, TransactionId(*b"transaction1"));
-    server.refuse(at(unix), REALM, source(), rejection, &mut writer);
+    write(server, unix, rejection, &mut writer);
     writer.finish().unwrap();
     let message = Message::parse(&bytes).unwrap();
     let find = |kind| message.find(kind).map(<[u8]>::to_vec);
@@ -168,6 +173,23 @@ pub(super) fn answer(server: &Authenticator, unix: u64, rejection: &Rejection) -
         algorithms: find(AttributeType::PASSWORD_ALGORITHMS),
         third_party: find(AttributeType::THIRD_PARTY_AUTHORIZATION),
         bytes: bytes.clone(),
+    }
+}
+
+fn write(server: &Authenticator, unix: u64, rejection: &Rejection, writer: &mut Writer<'_>) {
+    match rejection {
+        Rejection::BadRequest => {
+            writer.error_code(400, "");
+        }
+        Rejection::Challenge(_) => {
+            writer.error_code(401, "");
+            server.write_challenge(at(unix), REALM, source(), writer);
+        }
+        Rejection::Stale { key, .. } => {
+            writer.error_code(438, "");
+            server.write_challenge(at(unix), REALM, source(), writer);
+            key.sign(writer);
+        }
     }
 }
 

@@ -248,21 +248,56 @@ fn requests_without_the_token_are_signed_with_its_key() {
     assert!(forged.send_for(&server, START, Some(&session)).is_err());
 }
 
+/// Another token, with a key of its own, and a request signed with it.
+fn renewed(server: &Authenticator) -> Request {
+    let token = seal(&plain(&[3; 20], (START + 500) << 16, LIFETIME), &KEY, SERVER);
+    Request { sha1: Some(vec![3; 20]), method: Method::REFRESH, ..request(server, token) }
+}
+
 #[test]
 fn a_new_token_prolongs_the_allocation_of_the_old() {
     let server = server();
-    let session = request(&server, good_token()).send(&server).unwrap().session();
-    let key = [3; 20];
-    let token = seal(&plain(&key, (START + 500) << 16, LIFETIME), &KEY, SERVER);
-    let renewed = Request { sha1: Some(key.to_vec()), ..request(&server, token) };
+    let first = request(&server, good_token());
+    let session = first.send(&server).unwrap().session();
+    let renewed = renewed(&server);
     let user = renewed.send_for(&server, START + 500, Some(&session)).unwrap();
     assert_eq!((user.owner, user.expires), (session.owner(), Some(UnixTime(START + 1105))));
-    assert_eq!(user.key.bytes(), key);
-    // By itself it is an owner of its own: quotas count per token.
+    assert_eq!(user.key.bytes(), [3; 20]);
+    // From then on requests are signed with the new key, and the owner is still the first.
+    let session = user.session();
+    let bind = Request { token: None, method: Method::CHANNEL_BIND, ..renewed.clone() };
+    assert_eq!(bind.send_for(&server, START + 700, Some(&session)).unwrap().owner, session.owner());
+    let old = Request { token: None, ..first };
+    assert!(old.send_for(&server, START + 500, Some(&session)).is_err());
+    // By itself the new token is an owner of its own: quotas count per token.
     assert_ne!(renewed.send_at(&server, START + 500).unwrap().owner, session.owner());
-    // It does not take over what belongs to somebody else.
+    // It does not take over what belongs to a user.
     let alice = Request::md5(&server, "alice", "secret").send(&server).unwrap().session();
     assert_ne!(renewed.send_for(&server, START + 500, Some(&alice)).unwrap().owner, alice.owner());
+}
+
+#[test]
+fn another_token_moves_no_allocation() {
+    let server = server();
+    let session = request(&server, good_token()).send(&server).unwrap().session();
+    let owner = |request: &Request| request.send_for(&server, START + 500, Some(&session)).unwrap().owner;
+    let stolen = Request { ticket: Some(b"ticket".to_vec()), ..renewed(&server) };
+    assert_ne!(owner(&stolen), session.owner());
+    let asking = Request { ticket: Some(Vec::new()), ..renewed(&server) };
+    assert_eq!(owner(&asking), session.owner());
+    let bind = Request { method: Method::CONNECTION_BIND, ..renewed(&server) };
+    assert_ne!(owner(&bind), session.owner());
+
+    // The allocation's own token moves it, also after it was renewed by another.
+    let own = Request {
+        ticket: Some(b"ticket".to_vec()),
+        method: Method::REFRESH,
+        ..request(&server, good_token())
+    };
+    assert_eq!(owner(&own), session.owner());
+    let second = renewed(&server).send_for(&server, START + 500, Some(&session)).unwrap().session();
+    let moved = stolen.send_for(&server, START + 500, Some(&second)).unwrap();
+    assert_eq!(moved.owner, session.owner());
 }
 
 #[test]
