@@ -52,8 +52,8 @@ impl Message<'_> {
         judge(&hmac_sha1(key, head, length), attribute.value)
     }
 
-    /// Checks MESSAGE-INTEGRITY-SHA256 in full length. No usage here allows to truncate it (RFC 8489 section 14.6:
-    /// "MUST be the full 32 bytes unless the STUN Usage explicitly specifies that truncation is allowed").
+    /// Checks MESSAGE-INTEGRITY-SHA256 in full length: it may be truncated only where a usage says so (RFC 8489 section
+    /// 14.6), and TURN does not.
     #[must_use]
     pub fn check_integrity_sha256(&self, key: &[u8]) -> Integrity {
         self.check_integrity_sha256_truncated(key, SHA256_LEN)
