@@ -43,7 +43,11 @@ const SKEW: u64 = 30;
 /// A nonce lives at most this long, so that its time is never ambiguous.
 const LIFETIME_MAX: u64 = TIME_MASK - 2 * SKEW;
 
-/// The STUN Security Features of a nonce cookie (RFC 8489 section 18.1), bit 0 being the most significant of 24.
+/// The STUN Security Features of a nonce cookie (RFC 8489 section 18.1), a set of 24 bits.
+///
+/// Sections 9.2 and 18.1 count the bits from the most significant one; appendix B.1 has them from the least significant
+/// one. Clients of either reading exist (libjuice: the latter). So each feature is written in both places, and read in
+/// either: in the other reading these are bits 22 and 23, which mean nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Features {
     /// Bit 0: the server offers PASSWORD-ALGORITHMS.
@@ -54,7 +58,8 @@ pub struct Features {
 
 impl Features {
     fn encode(self) -> [u8; 3] {
-        [u8::from(self.password_algorithms) << 7 | u8::from(self.username_anonymity) << 6, 0, 0]
+        let (bit0, bit1) = (u8::from(self.password_algorithms), u8::from(self.username_anonymity));
+        [bit0 << 7 | bit1 << 6, 0, bit1 << 1 | bit0]
     }
 
     /// Reads the nonce cookie, of any server; none if `nonce` does not begin with one.
@@ -63,7 +68,11 @@ impl Features {
         let mut bytes = [0; 3];
         let encoded = nonce.strip_prefix(MARK)?.get(..4)?;
         STANDARD.decode_slice(encoded, &mut bytes).ok().filter(|&length| length == 3)?;
-        Some(Self { password_algorithms: bytes[0] & 0x80 != 0, username_anonymity: bytes[0] & 0x40 != 0 })
+        let [first, _, last] = bytes;
+        Some(Self {
+            password_algorithms: first & 0x80 != 0 || last & 0x01 != 0,
+            username_anonymity: first & 0x40 != 0 || last & 0x02 != 0,
+        })
     }
 }
 

@@ -24,8 +24,8 @@ fn first_request_draws_a_small_unsigned_challenge() {
 #[test]
 fn algorithms_are_announced_in_the_nonce_cookie() {
     let nonce = challenge(&server()).nonce;
-    // Bit 0 is the most significant bit of the first byte (RFC 8489 section 9.2).
-    assert_eq!(&nonce[..13], b"obMatJos2gAAA");
+    // Bit 0 from either end: RFC 8489 sections 9.2 and 18.1, and appendix B.1.
+    assert_eq!(&nonce[..13], b"obMatJos2gAAB");
 }
 
 #[test]
@@ -33,11 +33,11 @@ fn user_names_are_hidden_only_where_that_works() {
     let bits = |credentials: Credentials| challenge(&Authenticator::new(nonce_keys(1), credentials)).nonce;
     let only_users = || Credentials { users: users(), ..Credentials::default() };
     let mixed = || Credentials { secrets: secrets(&[("main", "north")]), ..only_users() };
-    assert_eq!(&bits(only_users())[9..13], b"wAAA");
-    assert_eq!(&bits(mixed())[9..13], b"gAAA");
-    assert_eq!(&bits(Credentials::default())[9..13], b"gAAA");
-    assert_eq!(&bits(Credentials { anonymity: Anonymity::Always, ..mixed() })[9..13], b"wAAA");
-    assert_eq!(&bits(Credentials { anonymity: Anonymity::Never, ..only_users() })[9..13], b"gAAA");
+    assert_eq!(&bits(only_users())[9..13], b"wAAD");
+    assert_eq!(&bits(mixed())[9..13], b"gAAB");
+    assert_eq!(&bits(Credentials::default())[9..13], b"gAAB");
+    assert_eq!(&bits(Credentials { anonymity: Anonymity::Always, ..mixed() })[9..13], b"wAAD");
+    assert_eq!(&bits(Credentials { anonymity: Anonymity::Never, ..only_users() })[9..13], b"gAAB");
 }
 
 #[test]

@@ -183,6 +183,9 @@ fn features_are_read_from_any_cookie() {
     assert_eq!(of(b"obMatJos2gAAArest"), Some((true, false)));
     assert_eq!(of(b"obMatJos2QAAA"), Some((false, true)));
     assert_eq!(of(b"obMatJos2wAAA"), Some((true, true)));
+    assert_eq!(of(b"obMatJos2AAAB"), Some((true, false)));
+    assert_eq!(of(b"obMatJos2AAACf//499k954d6OL34oL9FSTvy64sA"), Some((false, true)));
+    assert_eq!(of(b"obMatJos2wAAD"), Some((true, true)));
     for other in
         [&b""[..], b"obMatJos2", b"obMatJos2gAA", b"obMatJos2g%AA", b"obMatJos1gAAA", b"obMatJos2gA=="]
     {
