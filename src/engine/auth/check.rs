@@ -137,7 +137,7 @@ impl<'m> Claim<'m> {
         };
         let realm = message.find(AttributeType::REALM).ok_or(Rejection::BadRequest)?;
         let nonce = message.find(AttributeType::NONCE).ok_or(Rejection::BadRequest)?;
-        let one = message.password_algorithm().map_err(|_| Rejection::BadRequest)?;
+        let one = message.find(AttributeType::PASSWORD_ALGORITHM);
         let list = message.password_algorithms_raw();
         let algorithm = choose_algorithm(nonce, one, list).ok_or(Rejection::BadRequest)?;
         // "MUST include MESSAGE-INTEGRITY-SHA256 unless the request contained neither" algorithm attribute. One that has
@@ -149,18 +149,14 @@ impl<'m> Claim<'m> {
 
 /// The bid-down protection of RFC 8489 section 9.2.4: a client that was offered algorithms returns the offer under its
 /// signature, so nobody can have shortened it on the way.
-fn choose_algorithm(
-    nonce: &[u8],
-    one: Option<PasswordAlgorithm<'_>>,
-    list: Option<&[u8]>,
-) -> Option<Algorithm> {
+fn choose_algorithm(nonce: &[u8], one: Option<&[u8]>, list: Option<&[u8]>) -> Option<Algorithm> {
     let offered = Features::of(nonce).is_some_and(|features| features.password_algorithms);
     match (one, list) {
         (None, None) => Some(Algorithm::Md5),
-        (Some(one), Some(list)) if list == PasswordAlgorithm::OFFER => Algorithm::of(&one),
+        (Some(one), Some(list)) if list == PasswordAlgorithm::OFFER => Algorithm::from_value(one),
         _ if offered => None,
         // Without an offer there is nothing to compare. The nonce cannot be ours, so this ends in 438 at best.
-        (Some(one), _) => Algorithm::of(&one),
+        (Some(one), _) => Algorithm::from_value(one),
         (None, Some(_)) => Some(Algorithm::Md5),
     }
 }

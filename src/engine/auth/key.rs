@@ -98,12 +98,14 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// Those of [`PasswordAlgorithm::OFFER`]: neither has parameters.
-    pub(super) const fn of(named: &PasswordAlgorithm<'_>) -> Option<Self> {
-        match named {
-            PasswordAlgorithm { number: PasswordAlgorithm::MD5, parameters: [] } => Some(Self::Md5),
-            PasswordAlgorithm { number: PasswordAlgorithm::SHA256, parameters: [] } => Some(Self::Sha256),
-            PasswordAlgorithm { .. } => None,
+    /// The value of PASSWORD-ALGORITHM, if it is one of [`PasswordAlgorithm::OFFER`]. Neither has parameters, so their
+    /// length says nothing: libjuice sends whatever lay in that place.
+    pub(super) fn from_value(value: &[u8]) -> Option<Self> {
+        let &[n0, n1, _, _] = value else { return None };
+        match u16::from_be_bytes([n0, n1]) {
+            PasswordAlgorithm::MD5 => Some(Self::Md5),
+            PasswordAlgorithm::SHA256 => Some(Self::Sha256),
+            _ => None,
         }
     }
 }

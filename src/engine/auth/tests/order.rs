@@ -50,6 +50,14 @@ fn each_missing_part_of_a_signed_request_is_a_bad_request() {
 }
 
 #[test]
+fn the_length_of_no_parameters_is_ignored() {
+    let server = server();
+    let mut request = Request::sha256(&server, "alice", "secret");
+    request.algorithm = Some(vec![0, 2, 0xAB, 0xCD]);
+    assert!(request.send(&server).is_ok());
+}
+
+#[test]
 fn altered_offers_of_algorithms_are_bad_requests() {
     let server = server();
     let whole = Request::sha256(&server, "alice", "secret");
