@@ -12,13 +12,13 @@ mod nonce;
 mod oauth;
 mod rest;
 mod users;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
 
-pub use check::{Authenticated, Cause, Rejection, Session};
 pub use key::{IntegrityKey, KEY_MAX, Signature};
 pub use nonce::{FLEET_KEYS_MAX, Features, FleetKey, FleetKeysFault, NONCE_LEN, NonceFault, NonceKeys};
 pub use oauth::{
@@ -28,6 +28,7 @@ pub use rest::{Credential, CredentialFault, SECRETS_MAX, SecretFault, Secrets, S
 pub use users::{
     NAME_MAX, NameFault, PasswordFault, REALM_MAX, UserFault, Users, UsersError, check_realm, user_line,
 };
+pub use verdict::{Authenticated, Cause, Rejection, Session};
 
 use crate::time::Now;
 use crate::wire::stun::{AttributeType, Message, Writer};
