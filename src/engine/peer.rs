@@ -16,17 +16,18 @@
 //!    mode takes loopback, private and shared ranges and this host out of this rule, and nothing else.
 //! 6. **everything else is allowed.**
 //!
-//! The engine asks when a permission, a channel or a connection is made; the data path asks again where a client
-//! names a port, since a permission covers all ports of an address. Built anew on reload.
+//! The engine asks when a permission, a channel or a connection is made ([`PeerPolicy::check_address`],
+//! [`PeerPolicy::check`]); the data path asks [`PeerPolicy::check_port`] for every Send indication, since a permission
+//! covers all ports of an address. Built anew on reload.
 
 mod embedded;
 mod prefix;
 mod special;
 
-use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
+use foldhash::HashSet;
 use prefix::PrefixSet;
 pub use prefix::{Prefix, PrefixError};
 use special::Special;
@@ -87,6 +88,8 @@ pub struct PeerPolicy {
     protected: HashSet<SocketAddr>,
     /// Ports that are protected on every address of this host.
     protected_ports: HashSet<u16>,
+    /// Addresses of which some ports may be reached and others not; loopback is one without being here.
+    watched: HashSet<IpAddr>,
     allow: PrefixSet,
     deny: PrefixSet,
     development: bool,
@@ -97,12 +100,16 @@ impl PeerPolicy {
     #[must_use]
     pub fn new(settings: &PeerSettings) -> Self {
         let relays: HashSet<IpAddr> = settings.relays.iter().flat_map(both_sides).collect();
-        let own = settings.own.iter().map(IpAddr::to_canonical).chain(relays.iter().copied()).collect();
+        let own: HashSet<IpAddr> =
+            settings.own.iter().map(IpAddr::to_canonical).chain(relays.iter().copied()).collect();
         let (everywhere, protected): (Vec<SocketAddr>, Vec<SocketAddr>) =
             settings.protected.iter().partition(|endpoint| endpoint.ip().to_canonical().is_unspecified());
+        let protected: HashSet<SocketAddr> =
+            protected.iter().flat_map(|at| seen_from_outside(*at, &settings.relays)).collect();
         Self {
             ports: settings.ports.clone(),
-            protected: protected.iter().flat_map(|at| seen_from_outside(*at, &settings.relays)).collect(),
+            watched: protected.iter().map(SocketAddr::ip).chain(own.iter().copied()).collect(),
+            protected,
             protected_ports: everywhere.iter().map(SocketAddr::port).collect(),
             relays,
             own,
@@ -132,13 +139,22 @@ impl PeerPolicy {
         self.check_all(ip, None)
     }
 
-    /// Whether some ports of an admitted address may be out of reach, so that every packet's port must be checked.
-    /// True for this host's own addresses, and for others with a protected endpoint.
-    #[must_use]
-    pub fn depends_on_port(&self, ip: IpAddr) -> bool {
-        let ip = ip.to_canonical();
-        let watched = |ip: IpAddr| self.is_own(ip) || self.protected.iter().any(|at| at.ip() == ip);
-        watched(ip) || embedded::addresses(ip).any(|inner| watched(inner.into()))
+    /// Whether a packet to `peer` may leave whose address has a permission: a permission covers all ports of an
+    /// address, but not all may be reached on this host and where protected endpoints are. Cheap enough for each
+    /// packet; addresses that the policy has come to deny since keep their permission until it ends.
+    ///
+    /// # Errors
+    ///
+    /// The first rule against it.
+    pub fn check_port(&self, peer: SocketAddr) -> Result<SocketAddr, Denied> {
+        let ip = peer.ip().to_canonical();
+        if peer.port() == 0 {
+            return Err(Denied::Port);
+        }
+        if self.is_watched(ip) || embedded::addresses(ip).any(|inner| self.is_watched(inner.into())) {
+            return self.check(peer);
+        }
+        Ok(SocketAddr::new(ip, peer.port()))
     }
 
     fn check_all(&self, ip: IpAddr, port: Option<u16>) -> Result<IpAddr, Denied> {
@@ -192,6 +208,10 @@ impl PeerPolicy {
                 if self.own.contains(&ip) && !self.development { Err(Denied::OwnHost) } else { Ok(()) }
             }
         }
+    }
+
+    fn is_watched(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || self.watched.contains(&ip)
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {

@@ -202,12 +202,26 @@ fn own_endpoints_are_out_of_reach_whatever_admits_their_address() {
         "[2600::6]:50000",
     ] {
         assert_eq!(policy.check(at(peer)), Err(Denied::Protected), "{peer}");
-        assert!(policy.depends_on_port(at(peer).ip()), "{peer}");
+        assert_eq!(policy.check_port(at(peer)), Err(Denied::Protected), "{peer}");
     }
     for peer in ["1.1.1.1:3478", "8.8.8.8:6380", "127.0.0.1:5349", "8.8.4.4:5350"] {
-        assert!(policy.check(at(peer)).is_ok(), "{peer}");
+        assert_eq!(policy.check(at(peer)), Ok(at(peer)));
+        assert_eq!(policy.check_port(at(peer)), Ok(at(peer)));
     }
-    assert!(!policy.depends_on_port(ip("1.1.1.1")));
+}
+
+#[test]
+fn a_permission_for_the_relays_own_address_opens_its_relay_ports_only() {
+    let policy = policy(|_| ());
+    assert_eq!(policy.check_address(ip("8.8.4.4")), Ok(ip("8.8.4.4")));
+    assert_eq!(policy.check_port(at("[::ffff:8.8.4.4]:50000")), Ok(at("8.8.4.4:50000")));
+    assert_eq!(policy.check_port(at("8.8.4.4:3478")), Err(Denied::Protected));
+    assert_eq!(policy.check_port(at("8.8.4.4:22")), Err(Denied::OwnHost));
+    assert_eq!(policy.check_port(at("10.0.0.5:22")), Err(Denied::Private));
+    assert_eq!(policy.check_port(at("8.8.4.4:0")), Err(Denied::Port));
+    assert_eq!(policy.check_port(at("1.1.1.1:0")), Err(Denied::Port));
+    // A permission from before a reload: the address is not judged again.
+    assert_eq!(policy.check_port(at("192.168.1.1:9")), Ok(at("192.168.1.1:9")));
 }
 
 #[test]
@@ -308,6 +322,13 @@ fn a_prefix_holds_its_first_and_last_address_and_none_beside() {
             }
         }
     }
+}
+
+#[test]
+fn the_base_of_a_prefix_may_be_any_of_its_addresses() {
+    let prefix = Prefix { base: ip("10.1.2.3"), bits: 8 };
+    assert!(prefix.contains(ip("10.200.0.1")) && !prefix.contains(ip("11.0.0.1")));
+    assert!(Prefix { base: ip("10.1.2.3"), bits: 200 }.contains(ip("10.1.2.3")));
 }
 
 #[test]
