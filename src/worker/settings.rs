@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::engine::peer::Prefix;
 use crate::route::Transport;
 
 /// One address to listen on. Its position in the list is its [`crate::route::ListenerId`].
@@ -69,33 +70,6 @@ impl fmt::Debug for Certificate {
                 f.debug_struct("Files").field("chain", chain).field("key", key).finish()
             }
             Self::Memory { .. } => f.write_str("Memory"),
-        }
-    }
-}
-
-/// A range of addresses: those that share the first `bits` with `base`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
-    /// Any address of the range.
-    pub base: IpAddr,
-    /// How many leading bits count, at most 32 or 128.
-    pub bits: u8,
-}
-
-impl Prefix {
-    /// Whether `ip` lies in the range. An IPv4-mapped address counts as the IPv4 address.
-    #[must_use]
-    pub fn contains(&self, ip: IpAddr) -> bool {
-        match (self.base.to_canonical(), ip.to_canonical()) {
-            (IpAddr::V4(base), IpAddr::V4(ip)) => {
-                let shift = 32u32.saturating_sub(u32::from(self.bits));
-                (base.to_bits() ^ ip.to_bits()).checked_shr(shift).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(base), IpAddr::V6(ip)) => {
-                let shift = 128u32.saturating_sub(u32::from(self.bits));
-                (base.to_bits() ^ ip.to_bits()).checked_shr(shift).unwrap_or(0) == 0
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }
 }
@@ -213,23 +187,4 @@ pub struct WorkerSettings {
     pub dtls: DtlsSettings,
     /// Rates of relayed media.
     pub bandwidth: BandwidthSettings,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_contains_what_shares_its_bits() {
-        let v4 = Prefix { base: "10.1.2.3".parse().unwrap(), bits: 8 };
-        assert!(v4.contains("10.200.0.1".parse().unwrap()));
-        assert!(v4.contains("::ffff:10.0.0.1".parse().unwrap()));
-        assert!(!v4.contains("11.0.0.1".parse().unwrap()));
-        assert!(!v4.contains("::1".parse().unwrap()));
-        let all = Prefix { base: "::".parse().unwrap(), bits: 0 };
-        assert!(all.contains("2001:db8::1".parse().unwrap()));
-        let one = Prefix { base: "2001:db8::1".parse().unwrap(), bits: 128 };
-        assert!(one.contains("2001:db8::1".parse().unwrap()));
-        assert!(!one.contains("2001:db8::2".parse().unwrap()));
-    }
 }
