@@ -65,6 +65,8 @@ named! {
         NoChannel = "no_channel",
         /// Media to a peer without permission.
         NoPermission = "no_permission",
+        /// Media to a peer that the policy denies on this port.
+        PeerDenied = "peer_denied",
         /// A packet from a peer without permission.
         PeerNotPermitted = "peer_not_permitted",
         /// It had no hop left.
@@ -79,6 +81,8 @@ named! {
         TooBig = "too_big",
         /// The system's send buffer was full.
         SendBufferFull = "send_buffer_full",
+        /// No way to the receiver.
+        Unreachable = "unreachable",
         /// The system refused to send.
         SendFailed = "send_failed",
         /// The kernel dropped it before it was read.
@@ -105,6 +109,8 @@ named! {
         Dtls = "dtls",
         /// More DTLS sessions or handshakes than this worker takes.
         DtlsLimit = "dtls_limit",
+        /// A message that named a worker which does not know it either.
+        Misrouted = "misrouted",
         /// Another worker's mailbox was full.
         MailboxFull = "mailbox_full",
         /// A peer's TCP connection that nobody bound in time, or that came without permission.
@@ -170,16 +176,34 @@ const ENGINE_DROPS: [&str; 7] =
 /// The causes of [`ReleaseCause`], by position.
 const RELEASES: [&str; 4] = ["client", "expired", "disconnected", "operator"];
 
+/// Counters in a row.
+#[derive(Debug)]
+struct Row<const N: usize>([Counter; N]);
+
+impl<const N: usize> Default for Row<N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl<const N: usize> Row<N> {
+    fn add(&self, index: usize, n: u64) {
+        if let Some(counter) = self.0.get(index) {
+            counter.add(n);
+        }
+    }
+}
+
 /// Everything one worker counts.
 #[derive(Debug, Default)]
 pub struct Counters {
-    losses: [Counter; Loss::ALL.len()],
-    packets: [Counter; Path::ALL.len()],
-    bytes: [Counter; Path::ALL.len()],
-    served: [Counter; METHODS.len()],
-    refused: [[Counter; CODES.len()]; METHODS.len()],
-    dropped: [Counter; ENGINE_DROPS.len()],
-    released: [Counter; RELEASES.len()],
+    losses: Row<{ Loss::ALL.len() }>,
+    packets: Row<{ Path::ALL.len() }>,
+    bytes: Row<{ Path::ALL.len() }>,
+    served: Row<{ METHODS.len() }>,
+    refused: [Row<{ CODES.len() }>; METHODS.len()],
+    dropped: Row<{ ENGINE_DROPS.len() }>,
+    released: Row<{ RELEASES.len() }>,
     allocated: Counter,
     moved: Counter,
     /// Allocations now.
@@ -202,31 +226,31 @@ impl Counters {
 
     /// Counts several.
     pub fn lose_many(&self, loss: Loss, n: u64) {
-        add(&self.losses, loss as usize, n);
+        self.losses.add(loss as usize, n);
     }
 
     /// Counts a packet of `len` bytes that took `path`.
     pub fn pass(&self, path: Path, len: usize) {
-        add(&self.packets, path as usize, 1);
-        add(&self.bytes, path as usize, u64::try_from(len).unwrap_or(u64::MAX));
+        self.packets.add(path as usize, 1);
+        self.bytes.add(path as usize, u64::try_from(len).unwrap_or(u64::MAX));
     }
 
     /// Counts what the engine reports.
     pub fn event(&self, event: &Event) {
         match *event {
-            Event::Dropped(reason) => add(&self.dropped, drop_index(reason), 1),
+            Event::Dropped(reason) => self.dropped.add(drop_index(reason), 1),
             Event::Refused { method, code } => {
                 if let Some(row) = self.refused.get(position(&METHODS, method)) {
-                    add(row, position(&CODES, code), 1);
+                    row.add(position(&CODES, code), 1);
                 }
             }
-            Event::Served { method } => add(&self.served, position(&METHODS, method), 1),
+            Event::Served { method } => self.served.add(position(&METHODS, method), 1),
             Event::Allocated { .. } => {
                 self.allocated.add(1);
                 self.allocations.add(1);
             }
             Event::Released { cause, .. } => {
-                add(&self.released, release_index(cause), 1);
+                self.released.add(release_index(cause), 1);
                 self.allocations.set(self.allocations.value().saturating_sub(1));
             }
             Event::Moved { .. } => self.moved.add(1),
@@ -236,30 +260,30 @@ impl Counters {
     /// What was lost for this reason.
     #[must_use]
     pub fn lost(&self, loss: Loss) -> u64 {
-        self.losses.get(loss as usize).map_or(0, Counter::value)
+        self.losses.0.get(loss as usize).map_or(0, Counter::value)
     }
 
     /// Shows every number with its family and label.
     pub fn each(&self, mut show: impl FnMut(&'static str, &'static str, &'static str, u64)) {
-        for (loss, counter) in Loss::ALL.iter().zip(&self.losses) {
+        for (loss, counter) in Loss::ALL.iter().zip(&self.losses.0) {
             show("lost", loss.name(), "", counter.value());
         }
-        for ((path, packets), bytes) in Path::ALL.iter().zip(&self.packets).zip(&self.bytes) {
+        for ((path, packets), bytes) in Path::ALL.iter().zip(&self.packets.0).zip(&self.bytes.0) {
             show("packets", path.name(), "", packets.value());
             show("bytes", path.name(), "", bytes.value());
         }
-        for ((_, method), counter) in METHODS.iter().zip(&self.served) {
+        for ((_, method), counter) in METHODS.iter().zip(&self.served.0) {
             show("served", method, "", counter.value());
         }
         for ((_, method), row) in METHODS.iter().zip(&self.refused) {
-            for ((_, code), counter) in CODES.iter().zip(row) {
+            for ((_, code), counter) in CODES.iter().zip(&row.0) {
                 show("refused", method, code, counter.value());
             }
         }
-        for (reason, counter) in ENGINE_DROPS.iter().zip(&self.dropped) {
+        for (reason, counter) in ENGINE_DROPS.iter().zip(&self.dropped.0) {
             show("dropped", reason, "", counter.value());
         }
-        for (cause, counter) in RELEASES.iter().zip(&self.released) {
+        for (cause, counter) in RELEASES.iter().zip(&self.released.0) {
             show("released", cause, "", counter.value());
         }
         show("allocated", "", "", self.allocated.value());
@@ -301,12 +325,6 @@ impl Totals {
     /// Every number: family, label, second label, value.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str, u64)> {
         self.0.iter().map(|((family, label, code), value)| (*family, *label, *code, *value))
-    }
-}
-
-fn add(counters: &[Counter], index: usize, n: u64) {
-    if let Some(counter) = counters.get(index) {
-        counter.add(n);
     }
 }
 

@@ -1,0 +1,73 @@
+//! Values behind keys that are never reused: the upper half of a key counts generations, so an event or a
+//! deadline that was meant for something gone finds nothing.
+
+use slab::Slab;
+
+/// Bits of a key: 32 of place, 28 of generation. Four remain for the poller's tokens.
+const GENERATION_MASK: u64 = 0x0fff_ffff;
+
+/// A generational arena.
+#[derive(Debug)]
+pub(super) struct Arena<T> {
+    slots: Slab<(u64, T)>,
+    generation: u64,
+}
+
+impl<T> Arena<T> {
+    pub(super) const fn new() -> Self {
+        Self { slots: Slab::new(), generation: 0 }
+    }
+
+    pub(super) fn insert(&mut self, value: T) -> u64 {
+        self.generation = self.generation.wrapping_add(1) & GENERATION_MASK;
+        let place = self.slots.insert((self.generation, value));
+        (self.generation << 32) | place as u64
+    }
+
+    pub(super) fn get(&self, key: u64) -> Option<&T> {
+        self.slots.get(place(key)).filter(|(generation, _)| *generation == key >> 32).map(|(_, value)| value)
+    }
+
+    pub(super) fn get_mut(&mut self, key: u64) -> Option<&mut T> {
+        self.slots
+            .get_mut(place(key))
+            .filter(|(generation, _)| *generation == key >> 32)
+            .map(|(_, value)| value)
+    }
+
+    pub(super) fn remove(&mut self, key: u64) -> Option<T> {
+        self.get(key)?;
+        self.slots.try_remove(place(key)).map(|(_, value)| value)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = u64> {
+        self.slots.iter().map(|(place, (generation, _))| (generation << 32) | place as u64)
+    }
+}
+
+/// The dense half of a key, also of the engine's keys.
+pub(super) const fn place(key: u64) -> usize {
+    (key & 0xffff_ffff) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_dies_with_its_value() {
+        let mut arena = Arena::new();
+        let first = arena.insert('a');
+        assert_eq!(arena.remove(first), Some('a'));
+        let second = arena.insert('b');
+        assert_eq!(place(first), place(second));
+        assert_eq!(arena.get(first), None);
+        assert_eq!(arena.get_mut(second), Some(&mut 'b'));
+        assert_eq!((arena.remove(first), arena.len()), (None, 1));
+        assert_eq!(arena.keys().collect::<Vec<_>>(), [second]);
+    }
+}

@@ -1,0 +1,124 @@
+//! Datagrams from the sockets: clients' on the listeners, peers' on the relays.
+
+use std::net::SocketAddr;
+
+use super::counters::{Loss, Path};
+use super::datapath::{Arrival, Slot, Verdict};
+use super::relays::RelaySocket;
+use super::run::Worker;
+use crate::engine::{IcmpError, Input};
+use crate::net::poll::Event;
+use crate::net::udp::{Batch, Packet, UdpSocket};
+use crate::route::{RelayId, Transport};
+use crate::wire::demux::{Kind, classify};
+
+/// Entries of a relay's error queue per turn.
+const ERRORS: usize = 16;
+
+impl Worker {
+    /// One batch from a listener.
+    pub(super) fn listener_ready(&mut self, at: usize, batch: &mut Batch) {
+        let Some(udp) = self.listeners.get(at).and_then(|listener| listener.udp.as_ref()) else { return };
+        let count = receive(udp, batch);
+        if let (Some(total), Some(listener)) = (batch.overflow(), self.listeners.get_mut(at)) {
+            let fresh = total.wrapping_sub(std::mem::replace(&mut listener.overflow, total));
+            self.counters.lose_many(Loss::ReceiveOverflow, u64::from(fresh));
+        }
+        for index in 0..count {
+            if let Some(packet) = batch.packet(index) {
+                self.client_datagram(at, index, &packet);
+            }
+        }
+        self.flush_media(batch);
+    }
+
+    fn client_datagram(&mut self, at: usize, index: usize, packet: &Packet<'_>) {
+        let Some(listener) = self.listeners.get(at) else { return };
+        let Some(bytes) = packet.buffer.get(packet.payload.clone()) else { return };
+        let meta = packet.meta;
+        let server = SocketAddr::new(meta.destination, listener.port());
+        match classify(bytes, self.engine_settings.relay.legacy_channels) {
+            Kind::Stun | Kind::ChannelData if listener.settings.speaks(Transport::Udp) => {
+                let client = listener.client(Transport::Udp, meta.source, server, None);
+                let arrival = Arrival { client, tos: meta.tos, ttl: Some(meta.ttl) };
+                let slot = Slot { index, start: packet.payload.start };
+                self.client_bytes(&arrival, bytes, Some(slot));
+            }
+            Kind::Dtls if listener.dtls.is_some() => {
+                let client = listener.client(Transport::Dtls, meta.source, server, None);
+                self.dtls_datagram(at, Arrival { client, tos: meta.tos, ttl: Some(meta.ttl) }, bytes);
+            }
+            Kind::Stun | Kind::ChannelData | Kind::Dtls => self.counters.lose(Loss::NotSpoken),
+            Kind::Zrtp | Kind::Rtp | Kind::Quic | Kind::Unknown => self.counters.lose(Loss::UnknownProtocol),
+        }
+    }
+
+    /// One message or media frame of a client, over whichever transport. `slot` is where it lies in the batch that was
+    /// just received, if it does.
+    pub(super) fn client_bytes(&mut self, arrival: &Arrival, bytes: &[u8], slot: Option<Slot>) {
+        self.counters.pass(Path::FromClient, bytes.len());
+        match self.judge(&arrival.client, bytes) {
+            Verdict::ToPeer(media) => self.send_to_peer(arrival, &media, bytes, slot),
+            Verdict::Control => self.message(arrival, bytes),
+            Verdict::Elsewhere(worker) => self.hand_over_datagram(worker, arrival, bytes),
+            Verdict::Lost(loss) => self.counters.lose(loss),
+        }
+    }
+
+    /// A message for the engine. For a client with a connection the caller looks at `forward` afterwards.
+    fn message(&mut self, arrival: &Arrival, bytes: &[u8]) {
+        self.feed(Input::Message { client: arrival.client, bytes });
+        if arrival.client.link.is_none()
+            && let Some(worker) = self.forward.take()
+        {
+            self.hand_over_datagram(worker, arrival, bytes);
+        }
+    }
+
+    /// One batch from a relay, or its errors, or its connections.
+    pub(super) fn relay_ready(&mut self, id: RelayId, event: Event, batch: &mut Batch) {
+        let Some(relay) = self.relays.get(id) else { return };
+        let RelaySocket::Udp(udp) = &relay.socket else {
+            self.accept_peers(id);
+            return;
+        };
+        if event.error {
+            let udp = udp.clone();
+            self.read_errors(id, &udp);
+        }
+        let Some(udp) = self.relays.get(id).and_then(|relay| relay.udp()) else { return };
+        let count = receive(udp, batch);
+        if let (Some(total), Some(relay)) = (batch.overflow(), self.relays.get_mut(id)) {
+            let fresh = total.wrapping_sub(std::mem::replace(&mut relay.overflow, total));
+            self.counters.lose_many(Loss::ReceiveOverflow, u64::from(fresh));
+        }
+        for index in 0..count {
+            if let Some(packet) = batch.packet(index) {
+                self.peer_datagram(id, index, packet);
+            }
+        }
+        self.flush_media(batch);
+    }
+
+    /// What the network said about packets to peers (RFC 8656 section 11.5).
+    fn read_errors(&mut self, relay: RelayId, udp: &UdpSocket) {
+        for _ in 0..ERRORS {
+            let Ok(Some(error)) = udp.recv_error() else { return };
+            let peer = self.externals.attribute(error.peer).into();
+            let icmp = IcmpError { kind: error.icmp.kind, code: error.icmp.code, data: error.icmp.data };
+            self.feed(Input::PeerUnreachable { relay, peer, icmp });
+        }
+    }
+
+    fn flush_media(&mut self, batch: &Batch) {
+        if !self.sends.is_empty() {
+            let stats = self.sends.flush(batch);
+            self.count_sends(stats);
+        }
+    }
+}
+
+/// An error here is none that a datagram could cause; the socket will be reported again.
+fn receive(udp: &UdpSocket, batch: &mut Batch) -> usize {
+    udp.recv_batch(batch).unwrap_or(0)
+}

@@ -1,0 +1,109 @@
+//! How workers and control reach a worker: two bounded queues and a wake-up.
+//!
+//! Commands come from control, are few and never dropped: a full queue is reported to the caller. Transfers
+//! come from other workers and hold what the kernel gave to the wrong one; a full queue drops them, which
+//! the sender counts. UDP clients send again; a connection that cannot be handed over is closed.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use super::dtls::DtlsLink;
+use super::settings::WorkerSettings;
+use super::stream::Stream;
+use crate::engine;
+use crate::net::poll::Waker;
+use crate::route::Client;
+
+/// Commands that may wait.
+const COMMANDS: usize = 16;
+/// Transfers that may wait: some milliseconds of one worker's packets.
+const TRANSFERS: usize = 4096;
+
+/// From control.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Go on with these settings.
+    Reload {
+        /// Streams, DTLS, media.
+        worker: Arc<WorkerSettings>,
+        /// The engine's.
+        engine: Arc<engine::Settings>,
+    },
+    /// Write what is queued, then end.
+    Stop,
+}
+
+/// From another worker.
+#[derive(Debug)]
+pub(super) enum Transfer {
+    /// A datagram of a client that this worker serves.
+    Datagram {
+        /// Who sent it.
+        client: Client,
+        /// DSCP and ECN.
+        tos: u8,
+        /// Hop limit as it arrived.
+        ttl: u8,
+        /// The whole datagram.
+        bytes: Box<[u8]>,
+    },
+    /// A TCP or TLS connection, and the message on it that named this worker.
+    Stream {
+        /// The connection, with what was read and not yet served.
+        stream: Box<Stream>,
+        /// The message.
+        message: Box<[u8]>,
+    },
+    /// The same for a DTLS session.
+    Dtls {
+        /// The session.
+        link: Box<DtlsLink>,
+        /// The message.
+        message: Box<[u8]>,
+    },
+}
+
+/// The sending end; everybody has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    commands: SyncSender<Command>,
+    transfers: SyncSender<Transfer>,
+    waker: Waker,
+}
+
+/// The receiving end; the worker's own.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(super) commands: Receiver<Command>,
+    pub(super) transfers: Receiver<Transfer>,
+    pub(super) waker: Waker,
+}
+
+impl Mailbox {
+    /// Both ends.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub(crate) fn new() -> io::Result<(Self, Inbox)> {
+        let (commands, command_inbox) = sync_channel(COMMANDS);
+        let (transfers, transfer_inbox) = sync_channel(TRANSFERS);
+        let waker = Waker::new()?;
+        let inbox = Inbox { commands: command_inbox, transfers: transfer_inbox, waker: waker.clone() };
+        Ok((Self { commands, transfers, waker }, inbox))
+    }
+
+    /// Whether the worker will see the command: not if it is dead, or hangs behind sixteen others.
+    pub(crate) fn command(&self, command: Command) -> bool {
+        let taken = self.commands.try_send(command).is_ok();
+        self.waker.wake();
+        taken
+    }
+
+    /// Whether there was room.
+    pub(super) fn transfer(&self, transfer: Transfer) -> bool {
+        let taken = self.transfers.try_send(transfer).is_ok();
+        self.waker.wake();
+        taken
+    }
+}

@@ -1,0 +1,126 @@
+//! The worker's relay sockets, by the engine's names for them.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::arena::place;
+use crate::engine::limits::{Bucket, Rate, UserBandwidth};
+use crate::net::tcp::TcpListener;
+use crate::net::udp::UdpSocket;
+use crate::route::RelayId;
+use crate::time::Time;
+
+/// Which way media goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    ToPeer,
+    ToClient,
+}
+
+/// What one allocation may carry; its two relays share it.
+#[derive(Debug, Default)]
+pub(super) struct SessionBandwidth {
+    to_peer: Cell<Bucket>,
+    to_client: Cell<Bucket>,
+}
+
+impl SessionBandwidth {
+    fn take(&self, way: Way, rate: Rate, now: Time, bytes: usize) -> bool {
+        let cell = match way {
+            Way::ToPeer => &self.to_peer,
+            Way::ToClient => &self.to_client,
+        };
+        let mut bucket = cell.get();
+        let taken = bucket.take(rate, now, bytes);
+        cell.set(bucket);
+        taken
+    }
+}
+
+/// What a relayed address is made of.
+#[derive(Debug)]
+pub(super) enum RelaySocket {
+    Udp(UdpSocket),
+    Tcp(Box<TcpListener>),
+}
+
+/// One relayed address.
+#[derive(Debug)]
+pub(super) struct Relay {
+    id: RelayId,
+    pub(super) socket: RelaySocket,
+    pub(super) session: Option<Rc<SessionBandwidth>>,
+    pub(super) user: Option<Arc<UserBandwidth>>,
+    /// What the kernel said it has dropped, at the last look.
+    pub(super) overflow: u32,
+}
+
+impl Relay {
+    pub(super) const fn new(id: RelayId, socket: RelaySocket) -> Self {
+        Self { id, socket, session: None, user: None, overflow: 0 }
+    }
+
+    /// Its socket, if it is a UDP relay.
+    pub(super) const fn udp(&self) -> Option<&UdpSocket> {
+        match &self.socket {
+            RelaySocket::Udp(socket) => Some(socket),
+            RelaySocket::Tcp(_) => None,
+        }
+    }
+
+    /// Whether `bytes` may pass under the rate of the allocation. No rate, or no bucket yet, lets everything pass.
+    pub(super) fn session_admits(&self, rate: Option<Rate>, way: Way, now: Time, bytes: usize) -> bool {
+        match (rate, &self.session) {
+            (Some(rate), Some(session)) => session.take(way, rate, now, bytes),
+            (None, _) | (_, None) => true,
+        }
+    }
+
+    /// Whether `bytes` may pass under the rate of the user.
+    pub(super) fn owner_admits(&self, rate: Option<Rate>, way: Way, now: Time, bytes: usize) -> bool {
+        match (rate, &self.user, way) {
+            (Some(rate), Some(user), Way::ToPeer) => user.to_peers.take(rate, now, bytes),
+            (Some(rate), Some(user), Way::ToClient) => user.to_clients.take(rate, now, bytes),
+            (None, _, _) | (_, None, _) => true,
+        }
+    }
+}
+
+/// All relays. The engine's names are dense in their lower half, so a relay is found without a hash.
+#[derive(Debug, Default)]
+pub(super) struct Relays(Vec<Option<Box<Relay>>>);
+
+impl Relays {
+    pub(super) fn insert(&mut self, relay: Relay) {
+        let at = place(relay.id.0);
+        if at >= self.0.len() {
+            self.0.resize_with(at.saturating_add(1), || None);
+        }
+        if let Some(slot) = self.0.get_mut(at) {
+            *slot = Some(Box::new(relay));
+        }
+    }
+
+    pub(super) fn get(&self, id: RelayId) -> Option<&Relay> {
+        self.0.get(place(id.0))?.as_deref().filter(|relay| relay.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: RelayId) -> Option<&mut Relay> {
+        self.0.get_mut(place(id.0))?.as_deref_mut().filter(|relay| relay.id == id)
+    }
+
+    pub(super) fn remove(&mut self, id: RelayId) -> Option<Box<Relay>> {
+        self.get(id)?;
+        self.0.get_mut(place(id.0))?.take()
+    }
+
+    /// The relay at a place of the list, for the poller's tokens.
+    pub(super) fn at(&self, place: usize) -> Option<RelayId> {
+        self.0.get(place)?.as_ref().map(|relay| relay.id)
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = RelayId> {
+        self.0.iter().flatten().map(|relay| relay.id)
+    }
+}

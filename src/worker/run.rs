@@ -1,0 +1,323 @@
+//! The worker's loop.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+
+use super::arena::{Arena, place};
+use super::counters::{Counters, Loss};
+use super::deadlines::{Deadlines, Reminder};
+use super::directory::Directory;
+use super::dtls::DtlsLink;
+use super::external::Externals;
+use super::listener::Listener;
+use super::mailbox::{Command, Inbox, Mailbox};
+use super::peers::Peer;
+use super::relays::Relays;
+use super::settings::WorkerSettings;
+use super::sources::Sources;
+use super::stream::Stream;
+use crate::clock::Clock;
+use crate::engine::{self, ConnectionId, Engine, Input};
+use crate::net::poll::{Event, Events, Interest, Poller};
+use crate::net::udp::{Batch, SendBatch, SendStats};
+use crate::route::{FiveTuple, LinkId, RelayId, Table};
+use crate::time::{Now, Time};
+
+/// Datagrams per receive.
+const BATCH: usize = 32;
+/// Events per turn; more wait for the next.
+const EVENTS: usize = 256;
+/// Messages of other workers per turn.
+const TRANSFERS: usize = 256;
+/// For a worker that was told to stop and has slow readers.
+const STOP_GRACE: std::time::Duration = std::time::Duration::from_millis(500);
+/// Bytes that one read of a stream takes, and the largest datagram a DTLS session may say.
+pub(super) const SCRATCH: usize = 64 * 1024 + 1024;
+
+/// What the poller's tokens name: the upper four bits say which kind.
+pub(super) mod token {
+    pub(in super::super) const WAKER: u64 = 0;
+    pub(in super::super) const UDP: u64 = 1 << 60;
+    pub(in super::super) const TCP: u64 = 2 << 60;
+    pub(in super::super) const RELAY: u64 = 3 << 60;
+    pub(in super::super) const LINK: u64 = 4 << 60;
+    pub(in super::super) const PEER: u64 = 5 << 60;
+    pub(in super::super) const KIND: u64 = 0xf << 60;
+}
+
+/// What a worker is made of.
+pub(crate) struct Parts {
+    /// Its number, from 0.
+    pub(crate) index: u8,
+    /// Its sockets.
+    pub(crate) listeners: Vec<Listener>,
+    /// Streams, DTLS, media.
+    pub(crate) settings: Arc<WorkerSettings>,
+    /// The engine's.
+    pub(crate) engine_settings: Arc<engine::Settings>,
+    /// What all engines share.
+    pub(crate) shared: engine::Shared,
+    /// Unpredictable.
+    pub(crate) seed: [u8; 32],
+    /// Who else serves what.
+    pub(crate) directory: Arc<Directory>,
+    /// Of all workers, by their numbers.
+    pub(crate) mailboxes: Arc<[Mailbox]>,
+    /// Its own.
+    pub(crate) inbox: Inbox,
+    /// Read by control.
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// A client's connection or session.
+#[derive(Debug)]
+pub(super) enum Link {
+    Stream(Box<Stream>),
+    Dtls(Box<DtlsLink>),
+}
+
+/// One worker. Lives on its own thread.
+pub(crate) struct Worker {
+    pub(super) index: u8,
+    pub(super) clock: Clock,
+    pub(super) now: Now,
+    pub(super) poller: Poller,
+    pub(super) settings: Arc<WorkerSettings>,
+    pub(super) engine_settings: Arc<engine::Settings>,
+    pub(super) shared: engine::Shared,
+    pub(super) engine: Engine,
+    pub(super) table: Table,
+    pub(super) externals: Externals,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) relays: Relays,
+    pub(super) links: Arena<Link>,
+    pub(super) sources: Sources,
+    pub(super) streams: usize,
+    pub(super) dtls: HashMap<FiveTuple, LinkId, RandomState>,
+    pub(super) dtls_handshakes: usize,
+    pub(super) peers: Arena<Peer>,
+    pub(super) connections: HashMap<ConnectionId, u64, RandomState>,
+    pub(super) deadlines: Deadlines,
+    /// Streams that got something to write during this turn.
+    pub(super) dirty: Vec<LinkId>,
+    /// Flows that this worker has entered into the directory.
+    pub(super) foreign: HashSet<FiveTuple, RandomState>,
+    /// What is being handled came from another worker's mailbox.
+    pub(super) from_mailbox: bool,
+    /// The engine wants the message just handled to go to this worker.
+    pub(super) forward: Option<u8>,
+    /// Media, edited in place in the batch that was just received.
+    pub(super) sends: SendBatch,
+    /// Everything else.
+    pub(super) copies: SendBatch,
+    /// What goes with `copies`.
+    pub(super) no_batch: Batch,
+    pub(super) scratch: Vec<u8>,
+    pub(super) indications: u64,
+    pub(super) directory: Arc<Directory>,
+    pub(super) mailboxes: Arc<[Mailbox]>,
+    inbox: Inbox,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Worker {
+    /// A worker whose sockets the poller already watches.
+    ///
+    /// # Errors
+    /// The system has no descriptors or memory left.
+    pub(crate) fn new(parts: Parts) -> io::Result<Self> {
+        let Parts { index, listeners, settings, engine_settings, shared, seed, .. } = parts;
+        let clock = Clock::new();
+        let mut worker = Self {
+            index,
+            clock,
+            now: clock.now(),
+            poller: Poller::new()?,
+            settings,
+            engine: Engine::new(Arc::clone(&engine_settings), shared.clone(), index, seed),
+            externals: Externals::new(&engine_settings.relay.addresses),
+            engine_settings,
+            shared,
+            table: Table::new(),
+            listeners,
+            relays: Relays::default(),
+            links: Arena::new(),
+            sources: Sources::default(),
+            streams: 0,
+            dtls: HashMap::default(),
+            dtls_handshakes: 0,
+            peers: Arena::new(),
+            connections: HashMap::default(),
+            deadlines: Deadlines::default(),
+            dirty: Vec::new(),
+            foreign: HashSet::default(),
+            from_mailbox: false,
+            forward: None,
+            sends: SendBatch::new(BATCH),
+            copies: SendBatch::new(BATCH),
+            no_batch: Batch::new(1),
+            scratch: vec![0; SCRATCH],
+            indications: u64::from_be_bytes(seed_of_indications(&seed)),
+            directory: parts.directory,
+            mailboxes: parts.mailboxes,
+            inbox: parts.inbox,
+            counters: parts.counters,
+        };
+        worker.watch_listeners()?;
+        Ok(worker)
+    }
+
+    fn watch_listeners(&mut self) -> io::Result<()> {
+        self.poller.add(&self.inbox.waker, token::WAKER, Interest::READ)?;
+        for (index, listener) in (0u64..).zip(&mut self.listeners) {
+            if let Some(udp) = &listener.udp {
+                self.poller.add(udp, token::UDP | index, Interest::READ)?;
+            }
+            if let Some(tcp) = &listener.tcp {
+                listener.tcp_watch.set(&self.poller, tcp, token::TCP | index, Some(Interest::READ))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves until told to stop.
+    ///
+    /// # Errors
+    /// The poller failed, which no client can cause.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut batch = Batch::new(BATCH);
+        let mut events = Events::with_capacity(EVENTS);
+        let mut stop_at: Option<Time> = None;
+        loop {
+            let deadline =
+                [self.engine.deadline(), self.deadlines.next(), stop_at].into_iter().flatten().min();
+            let timeout = deadline.map(|at| at.since(self.clock.now().time));
+            self.poller.wait(&mut events, timeout)?;
+            self.now = self.clock.now();
+            for event in events.iter() {
+                self.dispatch(event, &mut batch);
+            }
+            if self.read_mailbox() && stop_at.is_none() {
+                stop_at = Some(self.now.time + STOP_GRACE);
+                self.finish_clients();
+            }
+            self.run_timers();
+            self.flush_turn();
+            self.counters.turns.add(1);
+            if stop_at.is_some_and(|at| self.now.time >= at || self.links.len() == 0) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn dispatch(&mut self, event: Event, batch: &mut Batch) {
+        let key = event.token & !token::KIND;
+        match event.token & token::KIND {
+            token::UDP => self.listener_ready(place(key), batch),
+            token::RELAY => {
+                if let Some(relay) = self.relays.at(place(key)) {
+                    self.relay_ready(relay, event, batch);
+                }
+            }
+            token::TCP => self.accept_clients(place(key)),
+            token::LINK => self.stream_ready(LinkId(key), event),
+            token::PEER => self.peer_ready(key, event),
+            _ => self.inbox.waker.drain(),
+        }
+        self.flush_copies();
+    }
+
+    /// Whether the worker was told to stop.
+    fn read_mailbox(&mut self) -> bool {
+        let mut stop = false;
+        while let Ok(command) = self.inbox.commands.try_recv() {
+            match command {
+                Command::Reload { worker, engine } => self.reload(worker, engine),
+                Command::Stop => stop = true,
+            }
+        }
+        for _ in 0..TRANSFERS {
+            let Ok(transfer) = self.inbox.transfers.try_recv() else { return stop };
+            self.take_over(transfer);
+        }
+        // There may be more: come back at once, after the sockets had their turn.
+        self.inbox.waker.wake();
+        stop
+    }
+
+    fn reload(&mut self, settings: Arc<WorkerSettings>, engine: Arc<engine::Settings>) {
+        self.externals = Externals::new(&engine.relay.addresses);
+        self.engine.reload(Arc::clone(&engine));
+        self.engine_settings = engine;
+        self.settings = settings;
+        self.share_sessions();
+        self.act();
+    }
+
+    fn run_timers(&mut self) {
+        if self.engine.deadline().is_some_and(|at| at <= self.now.time) {
+            self.feed(Input::Timer);
+        }
+        while let Some(reminder) = self.deadlines.pop(self.now.time) {
+            match reminder {
+                Reminder::Link(key) => self.link_due(LinkId(key)),
+                Reminder::Peer(key) => self.peer_due(key),
+                Reminder::Listener(index) => self.watch_listener_again(index),
+            }
+        }
+    }
+
+    /// What was queued during the turn goes out now.
+    fn flush_turn(&mut self) {
+        self.flush_copies();
+        while let Some(link) = self.dirty.pop() {
+            self.flush_link(link);
+        }
+        self.flush_copies();
+        self.counters.connections.set(self.streams as u64);
+        self.counters.dtls_sessions.set(self.dtls.len() as u64);
+        self.counters.peer_connections.set(self.peers.len() as u64);
+    }
+
+    pub(super) fn flush_copies(&mut self) {
+        if !self.copies.is_empty() {
+            let stats = self.copies.flush(&self.no_batch);
+            self.count_sends(stats);
+        }
+    }
+
+    pub(super) fn count_sends(&self, stats: SendStats) {
+        let lost = [
+            (Loss::SendBufferFull, stats.full),
+            (Loss::TooBig, stats.too_long),
+            (Loss::Unreachable, stats.unreachable),
+            (Loss::SendFailed, stats.refused),
+        ];
+        for (loss, count) in lost.into_iter().filter(|(_, count)| *count > 0) {
+            self.counters.lose_many(loss, count);
+        }
+    }
+
+    /// Tells the engine, and does what follows from it.
+    pub(super) fn feed(&mut self, input: Input<'_>) {
+        self.engine.handle(self.now, input);
+        self.act();
+    }
+
+    /// The relay's token for the poller.
+    pub(super) const fn relay_token(relay: RelayId) -> u64 {
+        token::RELAY | (relay.0 & 0xffff_ffff)
+    }
+}
+
+fn seed_of_indications(seed: &[u8; 32]) -> [u8; 8] {
+    // The engine keeps its seed secret: only a digest of it may be seen in transaction identifiers.
+    use sha2::Digest;
+    let digest = sha2::Sha256::digest(seed);
+    let mut first = [0; 8];
+    first.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    first
+}
