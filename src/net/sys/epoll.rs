@@ -116,9 +116,10 @@ fn control(
     token: u64,
     interest: Interest,
 ) -> io::Result<()> {
-    let mut flags = libc::EPOLLRDHUP;
+    let mut flags = 0;
     if interest.read {
-        flags |= libc::EPOLLIN;
+        // To somebody who does not read now, the end of the stream would be reported for ever.
+        flags |= libc::EPOLLIN | libc::EPOLLRDHUP;
     }
     if interest.write {
         flags |= libc::EPOLLOUT;
