@@ -1,12 +1,36 @@
 //! The relay as a whole: binds the listeners, starts the workers, swaps their settings, stops them.
+//!
+//! Called by the command line and by tests, on any thread. Prints and logs nothing: what went wrong is in the errors
+//! and reports.
 
+mod bind;
+
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::engine;
-use crate::route::Transport;
-use crate::worker::WorkerSettings;
+use crate::net::certs::{CertStore, Reload};
+use crate::net::dtls::DtlsAcceptor;
+use crate::net::tls::TlsAcceptor;
+use crate::route::{ListenerId, Transport};
+use crate::worker::{
+    Certificate, Command, Counters, Directory, Inbox, Listener, ListenerSettings, Mailbox, Parts, Totals,
+    Worker, WorkerSettings,
+};
+
+use bind::Bound;
+
+/// More would not fit the byte that names a worker in tokens, with room to spare.
+const WORKERS_MAX: u8 = 64;
+/// A worker that was told to stop has this long; then it is left to the end of the process.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// All that a relay is started from. `config` fills it; tests write it by hand.
 #[derive(Clone, Debug)]
@@ -26,14 +50,14 @@ pub enum StartError {
     #[error("{0}")]
     Settings(String),
     /// A listener's socket could not be had.
-    #[error("cannot listen on {transport:?} {address}: {reason}")]
+    #[error("cannot listen on {address} ({transport}): {remedy}")]
     Listen {
         /// Where.
         address: SocketAddr,
-        /// What for.
-        transport: Transport,
+        /// What for: UDP or TCP.
+        transport: &'static str,
         /// What is wrong and what to do.
-        reason: String,
+        remedy: String,
         /// What the system said.
         #[source]
         source: io::Error,
@@ -41,16 +65,20 @@ pub enum StartError {
     /// A certificate or key could not be used.
     #[error("{0}")]
     Certificate(String),
-    /// The system refused a thread, a descriptor or memory.
-    #[error("cannot start a worker: {0}")]
+    /// The system refused a thread, a descriptor, memory or randomness.
+    #[error("cannot start a worker: {0}; see the limits of processes and open files (ulimit -u, ulimit -n)")]
     Resources(#[source] io::Error),
 }
 
 impl StartError {
     /// Whether the configuration has to change (exit code 78) rather than the machine (exit code 1).
     #[must_use]
-    pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::Settings(_) | Self::Certificate(_))
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Settings(_) | Self::Certificate(_) => true,
+            Self::Listen { source, .. } => source.kind() == io::ErrorKind::AddrNotAvailable,
+            Self::Resources(_) => false,
+        }
     }
 }
 
@@ -61,4 +89,340 @@ pub struct ReloadReport {
     pub applied: Vec<String>,
     /// Settings that were left as they are until the relay is started again.
     pub needs_restart: Vec<String>,
+}
+
+/// One socket that clients can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundAddress {
+    /// The listener it belongs to.
+    pub listener: ListenerId,
+    /// What is spoken there.
+    pub transport: Transport,
+    /// Where, with the port that the system has chosen if it was asked to.
+    pub address: SocketAddr,
+}
+
+/// A running relay.
+#[derive(Debug)]
+pub struct Server {
+    settings: ServerSettings,
+    addresses: Vec<BoundAddress>,
+    certificates: Vec<Arc<CertStore>>,
+    workers: Vec<Running>,
+}
+
+/// One worker's thread, from outside.
+#[derive(Debug)]
+struct Running {
+    mailbox: Mailbox,
+    counters: Arc<Counters>,
+    alive: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Binds every listener, then starts the workers. When this returns clients are served.
+    ///
+    /// # Errors
+    /// What could not be had, and what to do about it. Nothing runs then.
+    pub fn start(settings: ServerSettings) -> Result<Self, StartError> {
+        check(&settings)?;
+        let certificates = load_certificates(&settings.worker.listeners)?;
+        let bound = bind::bind_all(&settings.worker.listeners, settings.workers)?;
+        let addresses = addresses(&settings.worker.listeners, &bound);
+        let mut server = Self {
+            certificates: certificates.values().map(Arc::clone).collect(),
+            settings,
+            addresses,
+            workers: Vec::new(),
+        };
+        match server.start_workers(bound, &certificates) {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                server.stop();
+                Err(error)
+            }
+        }
+    }
+
+    fn start_workers(
+        &mut self,
+        bound: Vec<Bound>,
+        certificates: &HashMap<Certificate, Arc<CertStore>>,
+    ) -> Result<(), StartError> {
+        let (mailboxes, inboxes): (Vec<Mailbox>, Vec<Inbox>) = (0..self.settings.workers)
+            .map(|_| Mailbox::new())
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(StartError::Resources)?
+            .into_iter()
+            .unzip();
+        let mailboxes: Arc<[Mailbox]> = mailboxes.into();
+        let (shared, directory) = (engine::Shared::new(), Arc::new(Directory::default()));
+        let cookie_key = random()?;
+        let mut bound = bound;
+        for (index, inbox) in (0u8..).zip(inboxes) {
+            let listeners = self.take_listeners(&mut bound, certificates, cookie_key)?;
+            let counters = Arc::<Counters>::default();
+            let parts = Parts {
+                index,
+                listeners,
+                settings: Arc::new(self.settings.worker.clone()),
+                engine_settings: Arc::clone(&self.settings.engine),
+                shared: shared.clone(),
+                seed: random()?,
+                directory: Arc::clone(&directory),
+                mailboxes: Arc::clone(&mailboxes),
+                inbox,
+                counters: Arc::clone(&counters),
+            };
+            let mailbox = mailboxes.get(usize::from(index)).cloned();
+            let mailbox = mailbox.ok_or_else(|| StartError::Settings("no such worker".to_owned()))?;
+            self.workers.push(start_worker(parts, mailbox, counters)?);
+        }
+        Ok(())
+    }
+
+    /// One worker's share of the sockets.
+    fn take_listeners(
+        &self,
+        bound: &mut [Bound],
+        certificates: &HashMap<Certificate, Arc<CertStore>>,
+        cookie_key: [u8; 32],
+    ) -> Result<Vec<Listener>, StartError> {
+        let mut listeners = Vec::new();
+        for ((id, settings), bound) in (0u16..).zip(&self.settings.worker.listeners).zip(bound) {
+            let store = settings.certificate.as_ref().and_then(|certificate| certificates.get(certificate));
+            let tls = store
+                .filter(|_| settings.speaks(Transport::Tls))
+                .map(|store| TlsAcceptor::new(Arc::clone(store)));
+            let handshake = self.settings.worker.dtls.handshake;
+            let dtls = store
+                .filter(|_| settings.speaks(Transport::Dtls))
+                .map(|store| DtlsAcceptor::new(Arc::clone(store), cookie_key, handshake, Clock::new()))
+                .transpose()
+                .map_err(|error| StartError::Certificate(error.to_string()))?;
+            let (udp, tcp) = (bound.udp.pop(), bound.tcp.pop());
+            listeners.push(Listener::new(ListenerId(id), settings.clone(), udp, tcp, tls, dtls));
+        }
+        Ok(listeners)
+    }
+
+    /// Where clients reach the relay, one entry per listener and transport.
+    #[must_use]
+    pub fn addresses(&self) -> &[BoundAddress] {
+        &self.addresses
+    }
+
+    /// The settings that it runs with.
+    #[must_use]
+    pub const fn settings(&self) -> &ServerSettings {
+        &self.settings
+    }
+
+    /// Whether every worker runs. One that does not is dead for good: withdraw the relay and start it again.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.workers.iter().all(|worker| worker.alive.load(Ordering::Acquire))
+    }
+
+    /// What all workers have counted so far.
+    #[must_use]
+    pub fn counters(&self) -> Totals {
+        let mut totals = Totals::default();
+        for worker in &self.workers {
+            totals.add(&worker.counters);
+        }
+        totals
+    }
+
+    /// Goes on with other settings; calls are untouched. Sockets stay as they are: if the new settings name other
+    /// listeners, in whatever way that needs other sockets, nothing is changed and the report says so.
+    pub fn reload(&mut self, settings: ServerSettings) -> ReloadReport {
+        let mut report = ReloadReport::default();
+        if settings.workers != self.settings.workers {
+            report.needs_restart.push("workers".to_owned());
+        }
+        if !same_sockets(&settings.worker.listeners, &self.settings.worker.listeners)
+            || settings.engine.listeners.len() != settings.worker.listeners.len()
+        {
+            report.needs_restart.push("listeners".to_owned());
+            return report;
+        }
+        let worker = Arc::new(settings.worker.clone());
+        for running in &self.workers {
+            let command =
+                Command::Reload { worker: Arc::clone(&worker), engine: Arc::clone(&settings.engine) };
+            if !running.mailbox.command(command) {
+                report.needs_restart.push("a worker does not answer".to_owned());
+            }
+        }
+        if settings.worker != self.settings.worker {
+            report.applied.push("streams, dtls and media".to_owned());
+        }
+        report.applied.push("credentials, limits, relay addresses and peers".to_owned());
+        self.settings = ServerSettings { workers: self.settings.workers, ..settings };
+        report
+    }
+
+    /// Looks whether certificate files have changed, and takes what can be used. What is worth a line is returned.
+    pub fn reload_certificates(&self) -> Vec<Reload> {
+        let looked = self.certificates.iter().map(|store| store.reload_if_changed());
+        looked.filter(|outcome| *outcome != Reload::Unchanged).collect()
+    }
+
+    /// The certificates in use, for a look at their dates.
+    #[must_use]
+    pub fn certificates(&self) -> &[Arc<CertStore>] {
+        &self.certificates
+    }
+
+    /// Ends every call, writes what is queued, closes every socket. Returns when that is done; a second call does nothing.
+    pub fn stop(&mut self) {
+        for worker in &self.workers {
+            worker.mailbox.command(Command::Stop);
+        }
+        let step = Duration::from_millis(5);
+        let mut waited = Duration::ZERO;
+        for worker in &mut self.workers {
+            let Some(thread) = worker.thread.take() else { continue };
+            while !thread.is_finished() && waited < STOP_PATIENCE {
+                thread::sleep(step);
+                waited += step;
+            }
+            if thread.is_finished() {
+                // A worker that panicked has shown that by its flag.
+                drop(thread.join());
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Clears the flag when the thread ends, in whichever way.
+struct Alive(Arc<AtomicBool>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+fn start_worker(parts: Parts, mailbox: Mailbox, counters: Arc<Counters>) -> Result<Running, StartError> {
+    let alive = Arc::new(AtomicBool::new(true));
+    let guard = Alive(Arc::clone(&alive));
+    let (ready, started) = sync_channel(1);
+    let name = format!("tern-worker-{}", parts.index);
+    let thread = thread::Builder::new()
+        .name(name)
+        .spawn(move || run_worker(parts, &ready, guard))
+        .map_err(StartError::Resources)?;
+    match started.recv() {
+        Ok(Ok(())) => Ok(Running { mailbox, counters, alive, thread: Some(thread) }),
+        Ok(Err(error)) => Err(StartError::Resources(error)),
+        Err(_) => Err(StartError::Resources(io::Error::other("the thread ended at once"))),
+    }
+}
+
+fn run_worker(parts: Parts, ready: &SyncSender<io::Result<()>>, guard: Alive) {
+    let _alive = guard;
+    let (outcome, worker) = match Worker::new(parts) {
+        Ok(worker) => (Ok(()), Some(worker)),
+        Err(error) => (Err(error), None),
+    };
+    if ready.send(outcome).is_err() {
+        return;
+    }
+    // An error ends the worker, and the flag says so.
+    if let Some(worker) = worker {
+        drop(worker.run());
+    }
+}
+
+fn check(settings: &ServerSettings) -> Result<(), StartError> {
+    let fail = |text: String| Err(StartError::Settings(text));
+    if settings.workers == 0 || settings.workers > WORKERS_MAX {
+        return fail(format!("{} workers; expected 1 to {WORKERS_MAX}", settings.workers));
+    }
+    if settings.engine.workers != settings.workers {
+        return fail("the engine is told another number of workers".to_owned());
+    }
+    if settings.worker.listeners.is_empty() {
+        return fail("no listener: the relay could not be reached".to_owned());
+    }
+    if settings.engine.listeners.len() != settings.worker.listeners.len() {
+        return fail("the engine is told of other listeners".to_owned());
+    }
+    for listener in &settings.worker.listeners {
+        let address = listener.address;
+        if listener.transports.is_empty() {
+            return fail(format!("listener {address}: no transports"));
+        }
+        let encrypted = listener.speaks(Transport::Tls) || listener.speaks(Transport::Dtls);
+        if encrypted && listener.certificate.is_none() {
+            return fail(format!("listener {address}: TLS and DTLS need a certificate"));
+        }
+    }
+    Ok(())
+}
+
+/// Each pair of files once, however many listeners use it.
+fn load_certificates(
+    listeners: &[ListenerSettings],
+) -> Result<HashMap<Certificate, Arc<CertStore>>, StartError> {
+    let mut stores = HashMap::new();
+    for listener in listeners {
+        let Some(certificate) = &listener.certificate else { continue };
+        if !stores.contains_key(certificate) {
+            let store = match certificate {
+                Certificate::Files { chain, key } => CertStore::load(chain, key),
+                Certificate::Memory { chain, key } => CertStore::from_pem(chain, key),
+            };
+            stores.insert(
+                certificate.clone(),
+                store.map_err(|error| StartError::Certificate(error.to_string()))?,
+            );
+        }
+        if let Some(store) = stores.get(certificate).filter(|_| listener.speaks(Transport::Dtls)) {
+            store.check_for_dtls().map_err(|error| StartError::Certificate(error.to_string()))?;
+        }
+    }
+    Ok(stores)
+}
+
+fn addresses(listeners: &[ListenerSettings], bound: &[Bound]) -> Vec<BoundAddress> {
+    let mut addresses = Vec::new();
+    for ((id, settings), bound) in (0u16..).zip(listeners).zip(bound) {
+        for transport in &settings.transports {
+            let address = match transport {
+                Transport::Udp | Transport::Dtls => bound.udp.first().map(|udp| udp.local_addr()),
+                Transport::Tcp | Transport::Tls => bound.tcp.first().map(|tcp| tcp.local_addr()),
+            };
+            if let Some(address) = address {
+                addresses.push(BoundAddress { listener: ListenerId(id), transport: *transport, address });
+            }
+        }
+    }
+    addresses
+}
+
+/// What may differ between the two is looked up anew for each connection.
+fn same_sockets(new: &[ListenerSettings], old: &[ListenerSettings]) -> bool {
+    new.len() == old.len()
+        && new.iter().zip(old).all(|(new, old)| {
+            new.address == old.address
+                && new.transports == old.transports
+                && new.certificate == old.certificate
+        })
+}
+
+fn random() -> Result<[u8; 32], StartError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StartError::Resources(io::Error::other(error.to_string())))?;
+    Ok(bytes)
 }
