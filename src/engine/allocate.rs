@@ -259,7 +259,8 @@ impl Engine {
     /// Another port, as often as seems reasonable; then the family has failed.
     pub(super) fn relay_failed(&mut self, now: Now, relay: RelayId, error: OpenError) {
         let Some(key) = self.opening_of(relay) else { return };
-        self.forget_relay(relay);
+        // Held until another port is found, so that the same one is not drawn again.
+        let failed = self.relays.remove(relay.0);
         let mut again = false;
         if let Some(opening) = self.openings.get_mut(&key) {
             again = error == OpenError::PortTaken && opening.tries > 0;
@@ -276,6 +277,7 @@ impl Engine {
         if again {
             self.open_sockets(key);
         }
+        drop(failed);
         self.settle(now, key);
     }
 
@@ -306,7 +308,7 @@ impl Engine {
         let refusal = self
             .redirect(opening.origin.client, Redirect::WhenFull)
             .unwrap_or_else(|| Code::InsufficientCapacity.into());
-        self.refuse_later(now, &opening.origin, &refusal);
+        self.refuse(now, &opening.origin, &refusal);
     }
 
     fn finish(&mut self, now: Now, key: u64, opening: &Opening) {

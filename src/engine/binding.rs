@@ -7,22 +7,12 @@ use super::request::{Origin, check_known};
 use super::settings::NatDiscovery;
 use super::{Action, Engine, Event};
 use crate::route::{Client, ListenerId, Transport};
-use crate::time::Now;
 use crate::wire::stun::{AttributeType, ChangeRequest, Message};
 
 impl Engine {
     /// "You come from there." Unsigned: browsers and ICE agents send no credentials here.
-    pub(super) fn binding(
-        &mut self,
-        now: Now,
-        origin: &Origin,
-        message: &Message<'_>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn binding(&mut self, origin: &Origin, message: &Message<'_>) -> Result<(), Refusal> {
         check_known(message)?;
-        if let Err(reason) = self.may_answer(now, origin) {
-            self.event(Event::Dropped(reason));
-            return Ok(());
-        }
         let mapped = origin.client.tuple.client.socket_addr();
         let Some((discovery, at)) = self.discovery(origin.client) else {
             self.succeed(origin, |writer| {

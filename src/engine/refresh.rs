@@ -44,6 +44,8 @@ impl Engine {
         } else {
             if let Some(allocation) = self.allocations.get_mut(key) {
                 allocation.expires = now.time + lifetime;
+                // A renewed access token brings a new key, with which the requests to come are signed.
+                allocation.session = user.session();
             }
             self.arm(key);
             ticket = message.find(AttributeType::MOBILITY_TICKET).and_then(|_| self.renew_ticket(key));

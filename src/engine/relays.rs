@@ -57,13 +57,8 @@ impl Engine {
 
     /// Closes the socket and gives its port back.
     pub(super) fn close_relay(&mut self, relay: RelayId) {
-        self.forget_relay(relay);
-        self.push(Action::CloseRelay { relay });
-    }
-
-    /// The same, where there is no socket.
-    pub(super) fn forget_relay(&mut self, relay: RelayId) {
         self.relays.remove(relay.0);
+        self.push(Action::CloseRelay { relay });
     }
 
     /// Keeps an open socket for half a minute; the answer is the token that gets it. The first byte leads the message

@@ -18,6 +18,8 @@ pub(super) struct Origin {
     pub(super) method: Method,
     pub(super) transaction: TransactionId,
     pub(super) fingerprint: bool,
+    /// Its answer is paid for, out of what unproven sources may have.
+    pub(super) paid: bool,
     /// How to sign; none until the request is authenticated.
     pub(super) key: Option<IntegrityKey>,
 }
@@ -52,16 +54,25 @@ impl Engine {
             method,
             transaction: message.transaction_id(),
             fingerprint: fingerprint == Fingerprint::Good,
+            paid: false,
             key: None,
         };
+        // Before any password is worked on: a flood of spoofed requests costs one MAC each.
+        if !self.proves_address(now, client, &message) {
+            self.pay(now, &mut origin)?;
+        }
         let result = if method == Method::BINDING {
-            self.binding(now, &origin, &message)
+            self.binding(&origin, &message)
         } else {
             self.authenticated(now, &mut origin, &message)
         };
         match result {
             Ok(()) => Ok(()),
-            Err(refusal) => self.refuse(now, &origin, &refusal),
+            Err(refusal) => {
+                self.pay(now, &mut origin)?;
+                self.refuse(now, &origin, &refusal);
+                Ok(())
+            }
         }
     }
 
@@ -140,9 +151,8 @@ impl Engine {
         bytes
     }
 
-    /// Sends an error response; or nothing, to an unproven source that has had its share of answers.
-    fn refuse(&mut self, now: Now, origin: &Origin, refusal: &Refusal) -> Result<(), DropReason> {
-        self.may_answer(now, origin)?;
+    /// Sends an error response.
+    pub(super) fn refuse(&mut self, now: Now, origin: &Origin, refusal: &Refusal) {
         let mut bytes = Vec::with_capacity(160);
         let mut writer = Writer::new(&mut bytes, Class::Error, origin.method, origin.transaction);
         // An answer that anybody can draw is as short as it can be: the phrase is for people, the number suffices.
@@ -162,21 +172,21 @@ impl Engine {
         finish(writer, origin);
         self.event(Event::Refused { method: origin.method.value(), code: refusal.code.number() });
         self.push(Action::Reply { client: origin.client, bytes });
-        Ok(())
     }
 
-    /// Refuses a request whose answer came later than its message.
-    pub(super) fn refuse_later(&mut self, now: Now, origin: &Origin, refusal: &Refusal) {
-        if let Err(reason) = self.refuse(now, origin, refusal) {
-            self.event(Event::Dropped(reason));
-        }
+    /// A handshake proves that the client receives where it says it is, and so does a nonce that was sent there.
+    fn proves_address(&self, now: Now, client: Client, message: &Message<'_>) -> bool {
+        let source = client.tuple.client.socket_addr();
+        client.tuple.transport != Transport::Udp
+            || self.settings.auth.nonce_relay(now, self.realm(client), source, message).is_some()
     }
 
-    /// A spoofed source must not be flooded through us: whoever did not prove to receive what we send gets a bounded
-    /// number of answers per prefix. A handshake proves it, and so does a valid signature.
-    pub(super) fn may_answer(&mut self, now: Now, origin: &Origin) -> Result<(), DropReason> {
-        let proven = origin.key.is_some() || origin.client.tuple.transport != Transport::Udp;
-        if proven || self.settings.limits.answers.allow(now.time, origin.client.tuple.client.ip()) {
+    /// A spoofed source must not be flooded through us, nor passwords be guessed at the speed of the line: whoever has
+    /// proven nothing gets a bounded number of answers per prefix.
+    fn pay(&self, now: Now, origin: &mut Origin) -> Result<(), DropReason> {
+        let free = origin.paid || origin.key.is_some() || origin.client.tuple.transport != Transport::Udp;
+        if free || self.settings.limits.answers.allow(now.time, origin.client.tuple.client.ip()) {
+            origin.paid = true;
             Ok(())
         } else {
             Err(DropReason::AnswerRate)

@@ -88,7 +88,7 @@ impl Engine {
 
     pub(super) fn peer_connect_failed(&mut self, now: Now, id: ConnectionId) {
         if let Some(Connection { state: State::Connecting(origin), .. }) = self.remove_connection(id) {
-            self.refuse_later(now, &origin, &Code::ConnectionFailed.into());
+            self.refuse(now, &origin, &Code::ConnectionFailed.into());
         }
     }
 
