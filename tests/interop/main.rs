@@ -1,0 +1,14 @@
+//! Clients that we did not write, against the relay.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first thing that it did not expect"
+)]
+
+mod authority;
+mod coturn;
+mod lab;
+mod process;
+mod relay;
+mod skip;
