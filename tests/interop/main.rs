@@ -7,6 +7,7 @@
 )]
 
 mod authority;
+mod chromium;
 mod coturn;
 mod lab;
 mod process;
