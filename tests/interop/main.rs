@@ -9,6 +9,7 @@
 mod authority;
 mod chromium;
 mod coturn;
+mod ice_clients;
 mod lab;
 mod process;
 mod relay;
