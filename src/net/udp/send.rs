@@ -217,7 +217,7 @@ fn send_run(
             // With the error queue on, an ICMP error of an earlier datagram fails the next call once. So
             // every error is given a second chance before it is believed; but a datagram that is too long to
             // go unfragmented would be reported twice.
-            Err(error) if !retried && !(strict && error.raw_os_error() == Some(libc::EMSGSIZE)) => {
+            Err(error) if !retried && !(strict && is_too_long(&error)) => {
                 retried = true;
                 continue;
             }
@@ -232,8 +232,12 @@ fn send_run(
     }
 }
 
+fn is_too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
+}
+
 fn note_refused(socket: &UdpSocket, entry: Option<&Entry>, error: &io::Error) {
-    if error.raw_os_error() == Some(libc::EMSGSIZE)
+    if is_too_long(error)
         && let Some(peer) = entry.and_then(|entry| entry.destination.decode())
     {
         socket.note_refused(peer);
