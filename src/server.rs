@@ -194,7 +194,9 @@ impl Server {
             let store = settings.certificate.as_ref().and_then(|certificate| certificates.get(certificate));
             let tls = store
                 .filter(|_| settings.speaks(Transport::Tls))
-                .map(|store| TlsAcceptor::new(Arc::clone(store)));
+                .map(|store| TlsAcceptor::new(Arc::clone(store)))
+                .transpose()
+                .map_err(|error| StartError::Certificate(error.to_string()))?;
             let handshake = self.settings.worker.dtls.handshake;
             let dtls = store
                 .filter(|_| settings.speaks(Transport::Dtls))

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use rustls::SignatureAlgorithm;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -49,6 +49,8 @@ pub enum Reload {
 pub struct CertStore {
     files: Option<Files>,
     current: ArcSwap<Identity>,
+    /// Seals session tickets. Here because all that serve this certificate must understand each other's.
+    tickets: Arc<dyn ProducesTickets>,
 }
 
 /// What handshakes need. Never printed: it holds the key.
@@ -89,6 +91,12 @@ struct Contents {
     key: Vec<u8>,
 }
 
+impl CertError {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl CertStore {
     /// Load and check. An expired certificate is no error: see [`CertStore::days_left`].
     ///
@@ -101,7 +109,7 @@ impl CertStore {
         let identity = Identity::new(&contents, &chain.display(), &key.display())?;
         let seen = Seen { stamps, hash: Some(contents.hash()), error: None };
         let files = Files { chain: chain.into(), key: key.into(), seen: Mutex::new(seen) };
-        Ok(Arc::new(Self { files: Some(files), current: ArcSwap::from_pointee(identity) }))
+        Self::with(Some(files), identity)
     }
 
     /// The same from memory, for certificates made on the spot. It never changes.
@@ -111,7 +119,7 @@ impl CertStore {
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Arc<Self>, CertError> {
         let contents = Contents { chain: chain.into(), key: key.into() };
         let identity = Identity::new(&contents, &"certificate", &"private key")?;
-        Ok(Arc::new(Self { files: None, current: ArcSwap::from_pointee(identity) }))
+        Self::with(None, identity)
     }
 
     /// Look whether the files have changed, and take them if they can be used. Established connections keep
@@ -172,9 +180,20 @@ impl CertStore {
         self.files.as_ref().map(|files| (files.chain.as_path(), files.key.as_path()))
     }
 
+    /// Seals and opens session tickets.
+    pub(super) fn tickets(&self) -> Arc<dyn ProducesTickets> {
+        Arc::clone(&self.tickets)
+    }
+
     /// The certificate and key as DTLS wants them.
     pub(super) fn dtls(&self) -> Result<dimpl::DtlsCertificate, CertError> {
         self.current.load().dtls.clone()
+    }
+
+    fn with(files: Option<Files>, identity: Identity) -> Result<Arc<Self>, CertError> {
+        let tickets = aws_lc_rs::Ticketer::new()
+            .map_err(|error| CertError(format!("no keys for session tickets can be made: {error}")))?;
+        Ok(Arc::new(Self { files, current: ArcSwap::from_pointee(identity), tickets }))
     }
 }
 

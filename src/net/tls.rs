@@ -9,7 +9,7 @@
 //! exceeds that stays in the connection's [`super::queue::OutQueue`], where old media can still be dropped.
 //!
 //! **Resumption** is stateless: tickets are sealed under keys that live in this process and are replaced every six
-//! hours. No session is remembered. There is no early data.
+//! hours; all sessions with one certificate store understand each other's. No session is remembered. There is no early data.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
@@ -68,9 +68,10 @@ impl TlsAcceptor {
     /// Sessions with `certs`, always the current ones.
     ///
     /// # Errors
-    /// [`TlsError::Setup`] when the system has no random numbers.
+    /// [`TlsError::Setup`] when the crypto library has neither version.
     pub fn new(certs: Arc<CertStore>) -> Result<Self, TlsError> {
         let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
+        let tickets = certs.tickets();
         let resolver: Arc<dyn ResolvesServerCert> = certs;
         let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
@@ -79,7 +80,7 @@ impl TlsAcceptor {
             .with_cert_resolver(resolver);
         config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-        config.ticketer = aws_lc_rs::Ticketer::new().map_err(setup)?;
+        config.ticketer = tickets;
         config.send_tls13_tickets = 1;
         Ok(Self { config: Arc::new(config) })
     }

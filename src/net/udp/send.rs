@@ -217,7 +217,7 @@ fn send_run(
             // With the error queue on, an ICMP error of an earlier datagram fails the next call once. So
             // every error is given a second chance before it is believed; but a datagram that is too long to
             // go unfragmented would be reported twice.
-            Err(error) if !retried && !(strict && is_too_long(&error)) => {
+            Err(error) if !(retried || strict && is_too_long(&error)) => {
                 retried = true;
                 continue;
             }
