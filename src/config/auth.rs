@@ -8,6 +8,7 @@ use super::listener::check_realm;
 use super::problem::Place;
 use super::reader::Section;
 use super::values::{Moment, Period, Words};
+use crate::engine::auth::{Anonymity, FLEET_KEYS_MAX, TokenCipher};
 
 /// `[auth]`.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +21,7 @@ pub struct Auth {
     /// How long a nonce is good for.
     pub nonce_lifetime: Period,
     /// Whether clients may send a hash of their name instead of the name (RFC 8489 section 9.2).
+    #[serde(serialize_with = "anonymity")]
     pub user_anonymity: Anonymity,
     /// Secrets of time-limited credentials; several while one replaces another.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,7 +46,7 @@ impl Default for Auth {
             realm: "tern".into(),
             users_file: None,
             nonce_lifetime: Period::secs(3_600),
-            user_anonymity: Anonymity::Auto,
+            user_anonymity: Anonymity::WherePossible,
             shared_secret: Vec::new(),
             nonce_key: Vec::new(),
             oauth_server_name: None,
@@ -80,6 +82,9 @@ impl Auth {
         refuse_twins(section, "shared_secret", self.shared_secret.iter().map(|secret| secret.id.as_str()));
         refuse_twins(section, "nonce_key", self.nonce_key.iter().map(|key| key.id.as_str()));
         refuse_twins(section, "oauth_key", self.oauth_key.iter().map(|key| key.id.as_str()));
+        if self.nonce_key.len() > FLEET_KEYS_MAX {
+            section.error("nonce_key", format!("there are more than {}; remove the oldest", FLEET_KEYS_MAX));
+        }
         if !self.oauth_key.is_empty() && self.oauth_server_name.is_none() {
             section.error("oauth_key", "needs auth.oauth_server_name, the name that tokens are issued for");
         }
@@ -171,10 +176,10 @@ pub struct OauthKey {
     pub key_file: PathBuf,
     /// The cipher it is for.
     pub algorithm: OauthAlgorithm,
-    /// Tokens dated before are not accepted.
+    /// Not accepted before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Moment>,
-    /// The key is not accepted from then on.
+    /// Not accepted from then on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Moment>,
     /// Where the file is named.
@@ -213,20 +218,26 @@ impl Words for OauthAlgorithm {
         &[("A256GCM", Self::Aes256Gcm), ("A128GCM", Self::Aes128Gcm)];
 }
 
-/// Whether clients are offered to hide their names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Anonymity {
-    /// Where it can work: there are users and no shared secrets.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
+impl From<OauthAlgorithm> for TokenCipher {
+    fn from(algorithm: OauthAlgorithm) -> Self {
+        match algorithm {
+            OauthAlgorithm::Aes256Gcm => Self::Aes256Gcm,
+            OauthAlgorithm::Aes128Gcm => Self::Aes128Gcm,
+        }
+    }
 }
 
 impl Words for Anonymity {
     const EXPECTED: &'static str = "\"auto\", \"always\" or \"never\"";
     const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
+        &[("auto", Self::WherePossible), ("always", Self::Always), ("never", Self::Never)];
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn anonymity<S: serde::Serializer>(anonymity: &Anonymity, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match anonymity {
+        Anonymity::WherePossible => "auto",
+        Anonymity::Always => "always",
+        Anonymity::Never => "never",
+    })
 }

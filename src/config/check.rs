@@ -6,6 +6,7 @@ use super::{Config, Listener};
 impl Config {
     pub(super) fn check(&self, problems: &mut Problems) {
         self.check_listeners(problems);
+        self.check_certificates(problems);
         self.check_nat_discovery(problems);
     }
 
@@ -23,6 +24,20 @@ impl Config {
                     );
                 }
             }
+        }
+    }
+
+    fn check_certificates(&self, problems: &mut Problems) {
+        if self.development.is_some() {
+            return;
+        }
+        for listener in self.listener.iter().filter(|l| l.needs_certificate() && l.certificate_file.is_none())
+        {
+            problems.error(
+                &listener.certificate_place,
+                "listener.transports: tls and dtls need certificate_file and key_file; `tern certs dev` makes a pair \
+                 for development",
+            );
         }
     }
 

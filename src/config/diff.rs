@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Config;
+use super::{Config, Listener};
 
 /// One key that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,12 +32,12 @@ impl fmt::Display for Change {
     }
 }
 
-/// Keys that only a start reads: threads, sockets, and what names this relay in tickets already given out.
-const FIXED: &[&str] =
-    &["server.workers", "server.relay_id", "nat_discovery", "relay.addresses", "relay.ports"];
+/// Keys that only a start reads: threads, sockets, and what names this relay to clients that are there.
+const FIXED: &[&str] = &["server.workers", "server.relay_id", "nat_discovery", "dtls.handshake_timeout"];
 
-/// Keys of a `[[listener]]` that its sockets are made from.
-const FIXED_OF_LISTENER: &[&str] = &["address", "transports"];
+/// Keys of a `[[listener]]` that its sockets and sessions are made from.
+const FIXED_OF_LISTENER: &[&str] =
+    &["address", "transports", "certificate_file", "key_file", "proxy_protocol_from"];
 
 /// Every key that differs between two configurations.
 #[must_use]
@@ -46,6 +46,32 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     let mut changes = Vec::new();
     compare("", &tree(old), &tree(new), &mut changes);
     changes
+}
+
+impl Config {
+    /// `new`, with everything that needs a restart as it is in `self`: what a running relay goes on with. A
+    /// listener is known again by its address.
+    #[must_use]
+    pub fn with_changes(&self, mut new: Self) -> Self {
+        new.server.workers = self.server.workers;
+        new.server.relay_id = self.server.relay_id;
+        new.nat_discovery.clone_from(&self.nat_discovery);
+        new.dtls.handshake_timeout = self.dtls.handshake_timeout;
+        let listeners = self.listener.iter().map(|old| {
+            match new.listener.iter().find(|new| new.address == old.address) {
+                Some(new) => Listener {
+                    transports: old.transports.clone(),
+                    certificate_file: old.certificate_file.clone(),
+                    key_file: old.key_file.clone(),
+                    proxy_protocol_from: old.proxy_protocol_from.clone(),
+                    ..new.clone()
+                },
+                None => old.clone(),
+            }
+        });
+        new.listener = listeners.collect();
+        new
+    }
 }
 
 fn compare(path: &str, old: &Value, new: &Value, changes: &mut Vec<Change>) {
@@ -126,11 +152,20 @@ mod tests {
     fn sockets_and_threads_need_a_restart() {
         let found = changes(|config| {
             config.server.workers = 3;
-            config.relay.ports.last = 60_000;
+            config.server.relay_id = 3;
             config.listener[0].transports.push(Transport::Tcp);
         });
         let key = |name: &str| (name.to_owned(), Effect::NeedsRestart);
-        assert_eq!(found, [key("listener[0].transports"), key("relay.ports"), key("server.workers")]);
+        assert_eq!(found, [key("listener[0].transports"), key("server.relay_id"), key("server.workers")]);
+        let (old, mut new) = (config(), config());
+        new.server.workers = 3;
+        new.limits.max_allocations = 5;
+        new.listener.insert(0, Listener::new("0.0.0.0:1".parse().unwrap(), &[Transport::Tcp]));
+        new.listener[1].realm = Some("other".into());
+        let next = old.with_changes(new);
+        assert_eq!((next.server.workers, next.limits.max_allocations), (0, 5));
+        assert_eq!(next.listener.len(), 1);
+        assert_eq!(next.listener[0].realm.as_deref(), Some("other"));
         let added = changes(|config| config.listener.push(config.listener[0].clone()));
         assert_eq!(added, [key("listener")]);
     }

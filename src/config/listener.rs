@@ -40,9 +40,12 @@ pub struct Listener {
     /// When clients are sent to the alternates.
     #[serde(serialize_with = "redirect")]
     pub redirect: Redirect,
-    /// Where it is written.
+    /// Where its address is written.
     #[serde(skip)]
     pub place: Place,
+    /// Where its certificate is named, or what wants one.
+    #[serde(skip)]
+    pub certificate_place: Place,
 }
 
 impl Listener {
@@ -60,6 +63,7 @@ impl Listener {
             alternate_domain: None,
             redirect: Redirect::default(),
             place: Place::Default,
+            certificate_place: Place::Default,
         }
     }
 
@@ -74,6 +78,9 @@ impl Listener {
         let unspecified = SocketAddr::from(([0, 0, 0, 0], 1));
         let mut out = Self::new(address.unwrap_or(unspecified), &[Transport::Udp, Transport::Tcp]);
         out.place = section.place_of("address");
+        let named =
+            if section.is_written_key("certificate_file") { "certificate_file" } else { "transports" };
+        out.certificate_place = section.place_of(named);
         if let Some(transports) = section.list("transports") {
             out.transports = transports;
         }
@@ -106,19 +113,17 @@ impl Listener {
             section.error("transports", "expected at least one of \"udp\", \"tcp\", \"tls\", \"dtls\"");
         }
         check_realm(section, self.realm.as_deref());
-        match (self.needs_certificate(), &self.certificate_file, &self.key_file) {
-            (true, Some(_), Some(_)) | (false, None, None) => {}
-            (true, None, _) => section.error(
-                "transports",
-                "tls and dtls need certificate_file and key_file; `tern certs dev` makes a pair for development",
-            ),
-            (true, Some(_), None) => {
+        match (&self.certificate_file, &self.key_file) {
+            (Some(_), None) => {
                 section.error("certificate_file", "key_file is missing: the private key of this certificate");
             }
-            (false, _, _) => section.warn(
-                if self.certificate_file.is_some() { "certificate_file" } else { "key_file" },
-                "has no use: neither tls nor dtls is among the transports",
-            ),
+            (None, Some(_)) => {
+                section.error("key_file", "certificate_file is missing: the chain of this key")
+            }
+            (Some(_), Some(_)) if !self.needs_certificate() => {
+                section.warn("certificate_file", "has no use: neither tls nor dtls is among the transports");
+            }
+            (Some(_), Some(_)) | (None, None) => {}
         }
         if !self.proxy_protocol_from.is_empty() && !self.transports.iter().any(|t| t.is_stream()) {
             section.warn("proxy_protocol_from", "has no use: neither tcp nor tls is among the transports");
@@ -132,7 +137,7 @@ impl Listener {
     }
 }
 
-/// A realm is quoted text of at most 763 bytes (RFC 8489 section 14.9).
+/// Whether a realm can be sent and can stand in a users file.
 pub(super) fn check_realm(section: &Section<'_>, realm: Option<&str>) {
     let Some(realm) = realm else { return };
     if realm.is_empty() || realm.len() > 128 || realm.chars().any(|c| c.is_control() || c == '"' || c == ':')

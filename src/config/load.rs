@@ -7,12 +7,17 @@ use std::sync::Arc;
 use super::problem::{Place, Problems};
 use super::reader::Section;
 use super::{
-    Auth, Config, Dtls, Limits, Listener, Log, Media, NatDiscovery, Peers, Relay, Server, Streams, tree,
+    Auth, Config, Dtls, Limits, Listener, Log, Media, NatDiscovery, Peers, Relay, Secrets, Server, Streams,
+    secrets, tree,
 };
+use crate::engine::auth::SharedSecret;
+use crate::worker::Certificate;
 
 /// Where values come from, the weakest first.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
+    /// The development mode.
+    pub development: Option<Arc<Development>>,
     /// The file.
     pub file: Option<PathBuf>,
     /// Environment variables; only those that begin with `TERN__` count.
@@ -26,15 +31,33 @@ impl Sources {
     #[must_use]
     pub fn new(file: Option<PathBuf>, set: Vec<String>) -> Self {
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        Self { file, env: std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect(), set }
+        Self {
+            development: None,
+            file,
+            env: std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect(),
+            set,
+        }
     }
 }
 
+/// What the development mode brings along: made on the spot, never written to a file.
+#[derive(Debug)]
+pub struct Development {
+    /// Its defaults, as a file would have them.
+    pub defaults: String,
+    /// The shared secret.
+    pub secret: SharedSecret,
+    /// For TLS and DTLS listeners that name no certificate.
+    pub certificate: Certificate,
+}
+
 /// A configuration that can be used, and what somebody should look at nevertheless.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
+    /// What its files hold.
+    pub secrets: Secrets,
     /// Only warnings.
     pub warnings: Problems,
 }
@@ -47,21 +70,28 @@ pub struct Loaded {
 /// Everything that is wrong, in the order of the file.
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();
-    let mut root = match &sources.file {
-        Some(path) => read_file(path, &mut problems)?,
+    let mut root = match &sources.development {
+        Some(development) => tree::parse(&"development".into(), &development.defaults, &mut problems),
         None => tree::Node::empty_table(Place::Default),
     };
+    if let Some(path) = &sources.file {
+        tree::overlay(&mut root, read_file(path, &mut problems)?);
+    }
     tree::apply_env(&mut root, sources.env.iter().cloned(), &mut problems);
     for assignment in &sources.set {
         tree::apply_flag(&mut root, assignment, &mut problems);
     }
     let problems = RefCell::new(problems);
-    let mut config = read(Section::root(&root, &problems));
+    let mut config = read(Section::root(&root, &problems), sources.development.is_some());
     let mut problems = problems.into_inner();
     config.base = sources.file.as_deref().and_then(Path::parent).map(PathBuf::from).unwrap_or_default();
+    config.development.clone_from(&sources.development);
+    config.credentials_directory =
+        sources.env.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, value)| value.into());
     config.check(&mut problems);
+    let secrets = secrets::read(&config, &mut problems);
     problems.sort();
-    if problems.has_errors() { Err(problems) } else { Ok(Loaded { config, warnings: problems }) }
+    if problems.has_errors() { Err(problems) } else { Ok(Loaded { config, secrets, warnings: problems }) }
 }
 
 fn read_file(path: &Path, problems: &mut Problems) -> Result<tree::Node, Problems> {
@@ -77,7 +107,7 @@ fn read_file(path: &Path, problems: &mut Problems) -> Result<tree::Node, Problem
     }
 }
 
-fn read(mut root: Section<'_>) -> Config {
+fn read(mut root: Section<'_>, development: bool) -> Config {
     let mut relay = root.section("relay");
     let config = Config {
         server: Server::read(root.section("server")),
@@ -92,13 +122,15 @@ fn read(mut root: Section<'_>) -> Config {
         dtls: Dtls::read(root.section("dtls")),
         log: Log::read(root.section("log")),
         base: PathBuf::new(),
+        credentials_directory: None,
+        development: None,
     };
     check_relay(&relay, &config);
     relay.finish();
     if config.listener.is_empty() && !root.is_written_key("listener") {
         root.error("listener", "there is none: add [[listener]] with address = \"0.0.0.0:3478\"");
     }
-    if config.auth.is_empty() {
+    if config.auth.is_empty() && !development {
         root.error(
             "auth",
             "nobody could authenticate: add [[auth.shared_secret]], auth.users_file or [[auth.oauth_key]]",

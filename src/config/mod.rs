@@ -2,7 +2,8 @@
 //!
 //! A value is taken from the command line, else from the environment (`TERN__SECTION__KEY`), else from the
 //! file, else it has its default. Everything that is wrong is reported at once, each with its file, line and
-//! column. Nothing below `server` knows of this module.
+//! column. Nothing below `server` knows of this module: [`Config::settings`] makes the plain structs that it
+//! starts from.
 
 mod auth;
 mod check;
@@ -14,25 +15,32 @@ mod media;
 mod problem;
 mod reader;
 mod relay;
+mod secrets;
 mod server;
+mod settings;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod values;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-pub use auth::{Anonymity, Auth, NonceKey, OauthAlgorithm, OauthKey, SharedSecret};
+pub use auth::{Auth, NonceKey, OauthAlgorithm, OauthKey, SharedSecret};
 pub use diff::{Change, Effect, diff};
 pub use limits::{Limits, Peers};
 pub use listener::Listener;
-pub use load::{Loaded, Sources, load};
+pub use load::{Development, Loaded, Sources, load};
 pub use media::{Dtls, Media, Streams};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use relay::{Address, NatDiscovery, Relay};
+pub use secrets::{Secrets, read_one_secret};
 pub use server::{Level, Log, LogFormat, Server};
+pub use settings::Process;
 pub use tree::ENV_PREFIX;
-pub use values::{BitRate, Cidr, Moment, Period, PortRange, transport_word};
+pub use values::{BitRate, Cidr, Moment, Period, PortRange, civil_date, transport_word};
 
 /// The default path of the configuration.
 pub const DEFAULT_PATH: &str = "/etc/tern/tern.toml";
@@ -66,6 +74,12 @@ pub struct Config {
     /// What relative paths start from.
     #[serde(skip)]
     pub base: PathBuf,
+    /// Where systemd has put the credentials of this service.
+    #[serde(skip)]
+    pub credentials_directory: Option<PathBuf>,
+    /// Set in the development mode only: private and loopback peers are admitted then.
+    #[serde(skip)]
+    pub development: Option<Arc<Development>>,
 }
 
 impl Config {

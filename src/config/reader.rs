@@ -170,13 +170,13 @@ impl<'a> Section<'a> {
     }
 
     /// The section `key`; an empty one if nobody wrote it.
-    pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
+    pub(super) fn section(&mut self, key: &'static str) -> Self {
         match self.find(key) {
             Some(node) => Section::new(self.full_name(key), node, self.problems),
             None => Section {
                 name: self.full_name(key),
                 table: None,
-                place: Place::Default,
+                place: self.place.clone(),
                 known: Vec::new(),
                 problems: self.problems,
             },
@@ -184,7 +184,7 @@ impl<'a> Section<'a> {
     }
 
     /// Every `[[key]]`.
-    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Section<'a>> {
+    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
         let name = self.full_name(key);
         match self.find(key) {
             None => Vec::new(),

@@ -104,6 +104,26 @@ fn convert(value: &DeValue<'_>, place: &dyn Fn(usize) -> Place) -> Value {
     }
 }
 
+/// Lays one tree over another: tables are merged, everything else is replaced.
+pub(super) fn overlay(below: &mut Node, above: Node) {
+    below.place = above.place;
+    match (&mut below.value, above.value) {
+        (Value::Table(below), Value::Table(above)) => {
+            for (key, entry) in above {
+                match below.entry(key) {
+                    std::collections::btree_map::Entry::Vacant(vacant) => {
+                        vacant.insert(entry);
+                    }
+                    std::collections::btree_map::Entry::Occupied(occupied) => {
+                        overlay(&mut occupied.into_mut().node, entry.node);
+                    }
+                }
+            }
+        }
+        (below, above) => *below = above,
+    }
+}
+
 /// A value from outside the file. Text that is a TOML list or inline table is read as such.
 fn raw(place: &Place, text: &str) -> Node {
     let value = if text.starts_with(['[', '{']) {

@@ -1,0 +1,439 @@
+//! Whole configurations: what is refused with which words, what wins over what, and that the documentation says
+//! what the code does.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::*;
+use crate::engine::auth::FleetKey;
+use crate::time::UnixTime;
+
+/// A folder with a configuration and what it names.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(text: &str) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write("tern.toml", text, 0o644);
+        folder.write("good.secret", "0123456789abcdef0123456789abcdef\n", 0o600);
+        folder.write("short.secret", "0123456789\n", 0o600);
+        folder.write("empty.secret", "\n", 0o600);
+        folder.write("open.secret", "0123456789abcdef", 0o644);
+        folder.write("users", "alice:tern:zz\n", 0o600);
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn load_with(&self, env: &[(&str, &str)], set: &[&str]) -> Result<Loaded, Problems> {
+        load(&Sources {
+            development: None,
+            file: Some(self.path("tern.toml")),
+            env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            set: set.iter().map(|text| (*text).into()).collect(),
+        })
+    }
+
+    /// The problems, with the folder's name left out.
+    fn problems(&self) -> String {
+        let problems = match self.load_with(&[], &[]) {
+            Ok(loaded) => loaded.warnings,
+            Err(problems) => problems,
+        };
+        problems.to_string().replace(&format!("{}/", self.0.path().display()), "")
+    }
+}
+
+/// A good configuration, and one more line or two at its end.
+fn with(more: &str) -> String {
+    format!(
+        "[[auth.shared_secret]]\nid = \"a\"\nsecret_file = \"good.secret\"\n\
+         [[listener]]\naddress = \"192.0.2.1:3478\"\n{more}"
+    )
+}
+
+#[test]
+fn a_small_configuration_is_good() {
+    let folder = Folder::new(&with(""));
+    let loaded = folder.load_with(&[], &[]).unwrap();
+    assert!(loaded.warnings.is_empty());
+    assert_eq!(loaded.config.relay_addresses()[0].bind.to_string(), "192.0.2.1");
+    assert!(loaded.secrets.credentials.secrets.by_id("a").is_some());
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    // `with` has five lines: what is added begins on the sixth.
+    let cases: &[(&str, &str)] = &[
+        (
+            "workers = 3",
+            "tern.toml:6:1: error: unknown key `workers` in [listener]; known are: address, alternate_domain, alternate_servers, certificate_file, key_file, proxy_protocol_from, realm, redirect, transports",
+        ),
+        ("realmm = \"x\"", "tern.toml:6:1: error: unknown key `realmm` in [listener]; did you mean `realm`?"),
+        (
+            "[limit]\nx = 1",
+            "tern.toml:6:2: error: unknown key `limit` at the top level; did you mean `limits`?",
+        ),
+        (
+            "[limits]\n  max_lifetim = \"1h\"",
+            "tern.toml:7:3: error: unknown key `max_lifetim` in [limits]; did you mean `max_lifetime`?",
+        ),
+        (
+            "[limits]\nmax_lifetime = \"soon\"",
+            "tern.toml:7:16: error: limits.max_lifetime: expected a length of time such as \"90s\", \"10m\" or \"1h\", found \"soon\"",
+        ),
+        (
+            "[limits]\nmax_lifetime = \"1m\"",
+            "tern.toml:7:16: error: limits.max_lifetime: 1m is less than default_lifetime, 10m",
+        ),
+        (
+            "[limits]\nmax_allocations = \"many\"",
+            "tern.toml:7:19: error: limits.max_allocations: expected a number from 0 to 4294967295, found \"many\"",
+        ),
+        (
+            "[limits]\nbandwidth_per_user = 20",
+            "tern.toml:7:22: error: limits.bandwidth_per_user: expected a bit rate of at least 8 kbit/s, such as \"512 kbit/s\" or \"20 Mbit/s\", found 20",
+        ),
+        (
+            "[server]\nworkers = 65",
+            "tern.toml:7:11: error: server.workers: expected a number from 0 to 64, found 65",
+        ),
+        (
+            "[server]\nworkers = -1",
+            "tern.toml:7:11: error: server.workers: expected a number from 0 to 64, found -1",
+        ),
+        (
+            "[relay]\nports = \"1-2-3\"",
+            "tern.toml:7:9: error: relay.ports: expected a range of ports from low to high, such as \"49152-65535\", found \"1-2-3\"",
+        ),
+        (
+            "[relay]\nports = \"3000-4000\"",
+            "tern.toml:7:9: error: relay.ports: 3000-4000 covers the listener on 192.0.2.1:3478; choose a range without port 3478",
+        ),
+        (
+            "[relay]\nports = \"50000-50009\"",
+            "tern.toml:7:9: warning: relay.ports: 50000-50009 has few ports: that is how many calls there can be per address",
+        ),
+        (
+            "[relay]\naddresses = [\"192.0.2.1\", \"192.0.2.1\"]",
+            "tern.toml:7:13: error: relay.addresses: 192.0.2.1 is there twice",
+        ),
+        (
+            "[relay]\naddresses = [\"192.0.2.1\", 5]",
+            "tern.toml:7:27: error: relay.addresses: expected an address such as \"192.0.2.1\", or { bind = \"10.0.0.5\", external = \"192.0.2.1\" } behind a 1:1 NAT, found 5",
+        ),
+        ("[relay]\ntcp = 1", "tern.toml:7:7: error: relay.tcp: expected true or false, found 1"),
+        (
+            "[[listener]]\naddress = \"0.0.0.0:3478\"\n[relay]\naddresses = \"192.0.2.1\"",
+            "tern.toml:7:11: error: listener.address: 0.0.0.0:3478 overlaps the listener on 192.0.2.1:3478 (tern.toml:5:11): both want its UDP socket; give one another port, or put all transports into one [[listener]]",
+        ),
+        (
+            "[[listener]]\naddress = \"0.0.0.0:3479\"",
+            "tern.toml: error: relay.addresses: is missing: with a listener on every address, say which one relayed addresses are taken from",
+        ),
+        (
+            "[[listener]]\naddress = \"0.0.0.0\"",
+            "tern.toml:7:11: error: listener.address: expected an address with a port, such as \"192.0.2.1:3478\" or \"[2001:db8::1]:3478\", found \"0.0.0.0\"",
+        ),
+        (
+            "[[listener]]\nrealm = \"x\"",
+            "tern.toml:6:1: error: listener.address is missing: expected an address with a port, such as \"192.0.2.1:3478\" or \"[2001:db8::1]:3478\"",
+        ),
+        (
+            "[[listener]]\naddress = \"192.0.2.1:5349\"\ntransports = [\"tls\"]",
+            "tern.toml:8:14: error: listener.transports: tls and dtls need certificate_file and key_file; `tern certs dev` makes a pair for development",
+        ),
+        (
+            "transports = [\"udp\", \"quic\"]",
+            "tern.toml:6:22: error: listener.transports: expected a transport: \"udp\", \"tcp\", \"tls\" or \"dtls\", found \"quic\"",
+        ),
+        (
+            "transports = []",
+            "tern.toml:6:14: error: listener.transports: expected at least one of \"udp\", \"tcp\", \"tls\", \"dtls\"",
+        ),
+        (
+            "redirect = \"always\"",
+            "tern.toml:6:12: error: listener.redirect: \"always\" needs alternate_servers to send the clients to",
+        ),
+        (
+            "certificate_file = \"cert.pem\"",
+            "tern.toml:6:20: error: listener.certificate_file: key_file is missing: the private key of this certificate",
+        ),
+        ("[auth]\nusers_file = \"users\"", "users:1:1: error: "),
+        (
+            "[auth]\nusers_file = \"nobody\"",
+            "tern.toml:7:14: error: nobody cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            "[auth]\nnonce_lifetime = \"1s\"",
+            "tern.toml:7:18: error: auth.nonce_lifetime: expected from 1m to 1d",
+        ),
+        (
+            "[[auth.shared_secret]]\nid = \"b\"\nsecret_file = \"short.secret\"",
+            "tern.toml:8:15: error: short.secret has 10 bytes, but at least 16 are needed; `openssl rand -hex 32` makes good ones",
+        ),
+        (
+            "[[auth.shared_secret]]\nid = \"b\"\nsecret_file = \"empty.secret\"",
+            "tern.toml:8:15: error: empty.secret is empty, but at least 16 are needed; `openssl rand -hex 32` makes good ones",
+        ),
+        (
+            "[[auth.shared_secret]]\nid = \"b\"\nsecret_file = \"open.secret\"",
+            "tern.toml:8:15: warning: open.secret can be read by every user of this machine; `chmod o-rwx open.secret`",
+        ),
+        (
+            "[[auth.shared_secret]]\nid = \"b\"\nsecret = \"hunter2\"",
+            "tern.toml:6:1: error: auth.shared_secret.secret_file is missing: expected the path of a file\ntern.toml:8:1: error: unknown key `secret` in [auth.shared_secret]; did you mean `secret_file`?",
+        ),
+        (
+            "[auth.oauth_key]\nid = \"b\"",
+            "tern.toml:6:1: error: expected [[auth.oauth_key]] with two brackets: there can be several",
+        ),
+        (
+            "[peers]\nallow = [\"10.0.0.0/33\"]",
+            "tern.toml:7:10: error: peers.allow: expected an address or a range of addresses such as \"10.0.0.0/8\", found \"10.0.0.0/33\"",
+        ),
+        (
+            "[media]\ndscp = 64",
+            "tern.toml:7:8: error: media.dscp: expected \"copy\" or a number from 0 to 63 (46 is EF, 34 is AF41), found 64",
+        ),
+        (
+            "[nat_discovery]\naddresses = [\"192.0.2.1\"]",
+            "tern.toml:7:13: error: nat_discovery.addresses: expected two addresses: RFC 5780 answers from either",
+        ),
+        (
+            "[log]\nlevel = \"loud\"",
+            "tern.toml:7:9: error: log.level: expected a level: \"error\", \"warn\", \"info\", \"debug\" or \"trace\", found \"loud\"",
+        ),
+        (
+            "[streams]\nidle_timeout = \"0s\"",
+            "tern.toml:7:16: error: streams.idle_timeout: expected more than zero",
+        ),
+    ];
+    for (more, expected) in cases {
+        let found = Folder::new(&with(more)).problems();
+        if expected.ends_with(": ") {
+            assert!(found.starts_with(expected), "{more}\n{found}");
+        } else {
+            assert_eq!(&found, expected, "{more}");
+        }
+    }
+}
+
+#[test]
+fn a_mistake_in_the_notation_has_its_place_too() {
+    let found = Folder::new("[server\nworkers = 1\n").problems();
+    assert!(found.starts_with("tern.toml:1:8: error: "), "{found}");
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let text = "[server]\nworkers = 99\n[limits]\nmax_channels = 0\nx = 1\n";
+    let found = Folder::new(text).problems();
+    assert_eq!(found.lines().filter(|line| line.contains(": error: ")).count(), 5, "{found}");
+    assert!(found.contains("listener: there is none: add [[listener]]"), "{found}");
+    assert!(found.contains("auth: nobody could authenticate"), "{found}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let problems =
+        load(&Sources { file: Some("/nowhere/tern.toml".into()), ..Sources::default() }).unwrap_err();
+    assert_eq!(
+        problems.to_string(),
+        "/nowhere/tern.toml: error: cannot be read: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_over_the_file_over_the_default() {
+    let folder = Folder::new(&with("[limits]\nmax_channels = 2\nmax_permissions = 2\nmax_connections = 2\n"));
+    let env =
+        [("TERN__LIMITS__MAX_PERMISSIONS", "3"), ("TERN__LIMITS__MAX_CONNECTIONS", "3"), ("PATH", "/bin")];
+    let limits = folder.load_with(&env, &["limits.max_connections=4"]).unwrap().config.limits;
+    assert_eq!(limits.max_allocations_per_user, Limits::default().max_allocations_per_user);
+    assert_eq!((limits.max_channels, limits.max_permissions, limits.max_connections), (2, 3, 4));
+}
+
+#[test]
+fn the_environment_reaches_every_kind_of_value() {
+    let folder = Folder::new(&with(""));
+    let env = [
+        ("TERN__RELAY__TCP", "false"),
+        ("TERN__RELAY__ADDRESSES", "192.0.2.8, 192.0.2.9"),
+        ("TERN__PEERS__ALLOW", "[\"10.0.0.0/8\"]"),
+        ("TERN__LISTENER__0__REALM", "12345"),
+        ("TERN__LISTENER__1__ADDRESS", "192.0.2.1:3480"),
+        ("TERN__LIMITS__BANDWIDTH_PER_USER", "5 Mbit/s"),
+        ("TERN__AUTH__SHARED_SECRET__0__NOT_AFTER", "2100-01-01T00:00:00Z"),
+    ];
+    let config = folder.load_with(&env, &[]).unwrap().config;
+    assert!(!config.relay.tcp);
+    assert_eq!(config.relay.addresses.len(), 2);
+    assert_eq!(config.peers.allow[0].to_string(), "10.0.0.0/8");
+    assert_eq!(config.listener[0].realm.as_deref(), Some("12345"));
+    assert_eq!(config.listener[1].address.to_string(), "192.0.2.1:3480");
+    assert_eq!(config.limits.bandwidth_per_user, Some(BitRate(5_000_000)));
+    assert_eq!(config.auth.shared_secret[0].not_after, Some(Moment(UnixTime(4_102_444_800))));
+}
+
+#[test]
+fn mistakes_outside_the_file_name_the_variable_and_the_argument() {
+    let folder = Folder::new(&with(""));
+    let env = [("TERN__LIMITS__MAX_CHANEL", "3"), ("TERN__LISTENER__7__REALM", "x")];
+    let problems = folder.load_with(&env, &["server.workers=lots", "nonsense"]).unwrap_err().to_string();
+    assert_eq!(
+        problems,
+        "environment TERN__LIMITS__MAX_CHANEL: error: unknown key `max_chanel` in [limits]; did you mean `max_channels`?\n\
+         environment TERN__LISTENER__7__REALM: error: expected a number from 0 to 1 (the next free one) in place of `7`\n\
+         argument --set nonsense: error: expected SECTION.KEY=VALUE, such as limits.max_allocations=1000\n\
+         argument --set server.workers=lots: error: server.workers: expected a number from 0 to 64, found \"lots\""
+    );
+}
+
+#[test]
+fn secrets_that_systemd_has_loaded_come_first() {
+    let folder = Folder::new(&with("").replace("good.secret", "loaded"));
+    let loaded = tempfile::tempdir().unwrap();
+    let path = loaded.path().join("loaded");
+    std::fs::write(&path, "0123456789abcdef").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    assert!(folder.load_with(&[], &[]).is_err());
+    let directory = loaded.path().display().to_string();
+    assert!(folder.load_with(&[("CREDENTIALS_DIRECTORY", &directory)], &[]).is_ok());
+}
+
+#[test]
+fn the_effective_configuration_reads_back_as_itself() {
+    let more = "realm = \"r\"\n[relay]\naddresses = [\"192.0.2.1\", { bind = \"10.0.0.1\", external = \"192.0.2.2\" }]\n\
+                [limits]\nbandwidth_per_user = \"3 Mbit/s\"\n[media]\ndscp = 46\n[nat_discovery]\n\
+                addresses = [\"192.0.2.1\", \"192.0.2.3\"]\n[peers]\nallow = [\"10.0.0.0/8\"]";
+    let folder = Folder::new(&with(more));
+    let first = folder.load_with(&[], &[]).unwrap().config;
+    folder.write("tern.toml", &first.to_toml(), 0o644);
+    let second = folder.load_with(&[], &[]).unwrap().config;
+    assert_eq!(diff(&first, &second), []);
+    assert_eq!(first.to_toml(), second.to_toml());
+}
+
+fn example() -> &'static str {
+    include_str!("../../tern.example.toml")
+}
+
+fn example_folder(text: &str) -> Folder {
+    let folder = Folder::new(text);
+    folder.write("rest-2026-07.secret", "0123456789abcdef0123456789abcdef", 0o600);
+    folder
+}
+
+#[test]
+fn the_example_is_good() {
+    let loaded = example_folder(example()).load_with(&[], &[]).unwrap();
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+}
+
+/// Lines of the example that show a key and its default.
+fn is_default_line(line: &str) -> bool {
+    line.starts_with('#') && line.get(1..2).is_some_and(|c| c != " " && c != "[") && line.contains(" = ")
+}
+
+#[test]
+fn every_default_in_the_example_is_that_of_the_code() {
+    // Keys without a default, and sections that are not there by default.
+    const EXAMPLES_ONLY: &[&str] = &[
+        "software",
+        "realm = \"example.org\"",
+        "alternate_domain",
+        "address",
+        "transports = [\"tls\"",
+        "certificate_file",
+        "key_file",
+        "users_file",
+        "oauth_server_name",
+        "not_before",
+        "not_after",
+        "id",
+        "algorithm",
+        "bandwidth_per",
+        "ports = [3478",
+    ];
+    let plain = example_folder(example()).load_with(&[], &[]).unwrap().config;
+    let spelled: Vec<&str> = example()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(text) if is_default_line(line) && !EXAMPLES_ONLY.iter().any(|key| text.starts_with(key)) => {
+                text
+            }
+            Some(_) | None => line,
+        })
+        .collect();
+    let spelled = example_folder(&spelled.join("\n")).load_with(&[], &[]).unwrap().config;
+    assert_eq!(diff(&plain, &spelled), []);
+}
+
+#[test]
+fn the_example_has_every_key() {
+    fn keys(value: &serde_json::Value, into: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    into.push(key.clone());
+                    keys(value, into);
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| keys(item, into)),
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_) => {}
+        }
+    }
+    let config = example_folder(example()).load_with(&[], &[]).unwrap().config;
+    let mut all = Vec::new();
+    keys(&serde_json::to_value(config).unwrap(), &mut all);
+    for key in all {
+        let is_there = example().lines().any(|line| {
+            let line = line.trim_start_matches('#').trim_start_matches('[').trim_start_matches("auth.");
+            line.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with([' ', ']']))
+        });
+        assert!(is_there, "{key} is not in tern.example.toml");
+    }
+}
+
+#[test]
+fn settings_follow_the_configuration() {
+    let more = "proxy_protocol_from = [\"10.0.0.0/8\"]\n[limits]\nbandwidth_per_allocation = \"8 Mbit/s\"\n[nat_discovery]\n\
+                addresses = [\"192.0.2.1\", { bind = \"10.0.0.9\", external = \"192.0.2.9\" }]\nports = [3478, 3500]";
+    let loaded = Folder::new(&with(more)).load_with(&[], &[]).unwrap();
+    let process = Process {
+        nonce_key: FleetKey::derive(b"of a test"),
+        seed: 1,
+        addresses: Vec::new(),
+        protected: Vec::new(),
+    };
+    let settings = loaded.config.settings(loaded.secrets, &process).unwrap();
+    let addresses: Vec<_> = settings.worker.listeners.iter().map(|l| l.address.to_string()).collect();
+    assert_eq!(addresses, ["192.0.2.1:3478", "192.0.2.1:3500", "10.0.0.9:3478", "10.0.0.9:3500"]);
+    assert!(settings.worker.listeners[0].expects_proxy_header("10.1.1.1".parse().unwrap()));
+    assert_eq!(settings.engine.listeners.len(), 4);
+    let discovery = settings.engine.nat_discovery.unwrap();
+    assert_eq!(discovery.sockets[1][1].0, 3);
+    assert_eq!(discovery.addresses[1][1].to_string(), "192.0.2.9:3500");
+    assert_eq!(settings.engine.limits.session_bandwidth.map(|rate| rate.bytes_per_second()), Some(1_000_000));
+    assert_eq!(settings.engine.limits.quotas.per_user, Some(100));
+    assert!(settings.workers >= 1);
+}
+
+#[test]
+fn relative_paths_start_from_the_configuration() {
+    let config = Config { base: "/etc/tern".into(), ..Config::default() };
+    assert_eq!(config.resolve(Path::new("a.secret")), Path::new("/etc/tern/a.secret"));
+    assert_eq!(config.resolve(Path::new("/run/a.secret")), Path::new("/run/a.secret"));
+}
