@@ -3,8 +3,10 @@
 //! Start at [`server`] for how the parts are wired, at [`worker`] for the way of a packet, at
 //! [`engine`] for what the relay knows about its clients.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod engine;
 pub mod net;
 pub mod route;

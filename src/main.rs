@@ -1,3 +1,5 @@
 //! The `tern` binary: arguments, configuration, server, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tern::cli::main()
+}

@@ -1,0 +1,82 @@
+//! The command line: one file per subcommand. Everything a user types ends in an [`Exit`].
+
+mod certificate;
+mod certs;
+mod check;
+mod completions;
+mod credentials;
+mod development;
+mod exit;
+mod logging;
+mod machine;
+mod man;
+mod run;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+
+/// What `--help` says about exit codes.
+const EXIT_CODES: &str = "Exit codes:
+  0   ok
+  1   failed: the machine, the network or a file said no
+  2   usage: the command line makes no sense
+  69  the relay to talk to is not running
+  75  busy: try again
+  78  the configuration is wrong";
+
+/// A STUN/TURN media relay for WebRTC.
+///
+/// Without a subcommand, a development relay starts: `tern run --dev`.
+#[derive(Debug, Parser)]
+#[command(name = "tern", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    #[command(subcommand)]
+    Credentials(credentials::CredentialsCommand),
+    #[command(subcommand)]
+    Certs(certs::CertsCommand),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+}
+
+/// Runs what the arguments of this process ask for.
+#[must_use]
+pub fn main() -> std::process::ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are errors to clap; a closed pipe behind them is not worth a word.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    let result = match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::development())) {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Credentials(command) => credentials::run(&command),
+        Command::Certs(command) => certs::run(&command),
+        Command::Completions(args) => completions::run(&args, &mut command()),
+        Command::Man(args) => man::run(&args, command()),
+    };
+    match result {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+/// The whole command line, for completions, manual pages and tests.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}

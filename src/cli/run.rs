@@ -1,0 +1,274 @@
+//! `tern run`: the relay itself, until a signal ends it.
+//!
+//! The main thread has the control runtime: signals, the look at certificates, the development page. The
+//! workers have threads of their own and hear of it only when settings change.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::development::{DevelopmentRelay, PAGE_PORT};
+use super::exit::{Exit, Failure, print};
+use super::logging::{self, LogControl};
+use super::machine;
+use crate::clock::Clock;
+use crate::config::{self, Config, Effect, Loaded, Problems, Process, Severity, Sources};
+use crate::control;
+use crate::engine::auth::FleetKey;
+use crate::net::certs::Reload;
+use crate::server::{Server, StartError};
+
+/// How often certificates and workers are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Run the relay.
+///
+/// SIGHUP reads the configuration again: what can change without hurting a call takes effect at once, the rest
+/// is named. SIGTERM and SIGINT end it.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The configuration.
+    #[arg(long, short, value_name = "FILE", required_unless_present = "dev")]
+    config: Option<PathBuf>,
+    /// A relay for development: free ports, a random secret, a test page, private and loopback peers allowed.
+    ///
+    /// With --config, the file is laid over the development defaults.
+    #[arg(long)]
+    dev: bool,
+    /// Set one key, as in the file: --set limits.max_allocations=1000
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+    /// With --dev: print one line of JSON with iceServers and the test page instead of text.
+    #[arg(long, requires = "dev")]
+    json: bool,
+    /// With --dev: use the certificate that `tern certs dev DIR` has made.
+    #[arg(long, value_name = "DIR", requires = "dev")]
+    certs: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// What `tern` alone means.
+    pub(super) const fn development() -> Self {
+        Self { config: None, dev: true, set: Vec::new(), json: false, certs: None }
+    }
+}
+
+/// What a running relay is made of, besides its workers.
+struct Relay {
+    sources: Sources,
+    config: Config,
+    process: Process,
+    log: LogControl,
+    server: Server,
+    is_healthy: bool,
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let mut sources = Sources::new(args.config.clone(), args.set.clone());
+    let development = if args.dev {
+        let development = DevelopmentRelay::prepare(Clock::new().now().unix, args.certs.as_ref())?;
+        sources.development = Some(Arc::clone(&development.configuration));
+        Some(Arc::new(development))
+    } else {
+        None
+    };
+    let Loaded { config, secrets, warnings } = config::load(&sources)?;
+    let log = logging::start(&config.log);
+    log_problems(&warnings);
+    let pages = match &development {
+        Some(development) => development.bind_pages()?,
+        None => Vec::new(),
+    };
+    let process = new_process(&pages)?;
+    let settings = config.settings(secrets, &process).map_err(|fault| configuration_failure(&fault))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the control runtime")?;
+    runtime.block_on(async {
+        // Before the workers start: a signal that comes meanwhile is kept.
+        let signals = Signals::listen()?;
+        let server = Server::start(settings).map_err(|error| start_failure(&error))?;
+        tracing::info!(listeners = config.listener.len(), "the relay serves");
+        if let Some(development) = &development {
+            announce(development, &config, &pages, args.json)?;
+            serve_pages(development, &config, pages)?;
+        }
+        Relay { sources, config, process, log, server, is_healthy: true }.live(signals).await;
+        Ok(())
+    })
+}
+
+impl Relay {
+    /// Until a signal ends it.
+    async fn live(mut self, mut signals: Signals) {
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        loop {
+            tokio::select! {
+                _ = signals.hang_up.recv() => self.reload(),
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+                _ = look.tick() => self.look(),
+            }
+        }
+        tracing::info!("the relay stops");
+        self.server.stop();
+    }
+
+    /// At certificates and at the workers.
+    fn look(&mut self) {
+        for outcome in self.server.reload_certificates() {
+            match outcome {
+                Reload::Unchanged => {}
+                Reload::Reloaded => tracing::info!("a certificate has changed and is used from now on"),
+                Reload::Kept(error) => {
+                    tracing::error!(%error, "a certificate has changed and cannot be used; the old one stays");
+                }
+            }
+        }
+        let is_healthy = self.server.is_healthy();
+        if self.is_healthy && !is_healthy {
+            tracing::error!("a worker has ended; its calls are lost: start the relay again");
+        }
+        self.is_healthy = is_healthy;
+    }
+
+    /// Reads the configuration again. One that is wrong changes nothing.
+    fn reload(&mut self) {
+        let loaded = match config::load(&self.sources) {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                log_problems(&problems);
+                tracing::error!("the configuration is wrong; the relay goes on with the one it has");
+                return;
+            }
+        };
+        let Loaded { config: new, secrets, warnings } = loaded;
+        log_problems(&warnings);
+        let changes = config::diff(&self.config, &new);
+        let next = self.config.with_changes(new);
+        self.process.addresses = machine::all_addresses();
+        let settings = match next.settings(secrets, &self.process) {
+            Ok(settings) => settings,
+            Err(fault) => {
+                tracing::error!(%fault, "the relay goes on with the configuration it has");
+                return;
+            }
+        };
+        let report = self.server.reload(settings);
+        self.log.set_level(next.log.level);
+        self.config = next;
+        if !report.needs_restart.is_empty() {
+            tracing::error!(parts = report.needs_restart.join(", "), "not everything could be reloaded");
+        }
+        let keys = |effect: Effect| {
+            let keys: Vec<_> =
+                changes.iter().filter(|c| c.effect == effect).map(|c| c.key.as_str()).collect();
+            keys.join(", ")
+        };
+        let (applied, restart) = (keys(Effect::AtOnce), keys(Effect::NeedsRestart));
+        tracing::info!(applied, "configuration reloaded; secrets, users and certificates are read again");
+        if !restart.is_empty() {
+            tracing::warn!(needs_restart = restart, "some changes take effect with the next start only");
+        }
+    }
+}
+
+/// The signals that mean something to a relay.
+struct Signals {
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            hang_up: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+}
+
+impl DevelopmentRelay {
+    /// The page is on loopback and on the machine's own addresses.
+    fn bind_pages(&self) -> Result<Vec<TcpListener>, Failure> {
+        let mut addresses = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+        addresses.extend(self.addresses.iter().filter(|ip| !ip.is_loopback()));
+        let pages = machine::bind_page(PAGE_PORT, &addresses).context("no free port for the test page")?;
+        Ok(pages)
+    }
+}
+
+fn announce(
+    development: &DevelopmentRelay,
+    config: &Config,
+    pages: &[TcpListener],
+    json: bool,
+) -> Result<(), Failure> {
+    let now = Clock::new().now().unix;
+    let pages = page_addresses(pages);
+    if json {
+        print(&format!("{}\n", development.describe_json(config, now, &pages)))
+    } else {
+        print(&development.describe(config, now, &pages))
+    }
+}
+
+fn page_addresses(pages: &[TcpListener]) -> Vec<SocketAddr> {
+    pages.iter().filter_map(|page| page.local_addr().ok()).collect()
+}
+
+fn serve_pages(
+    development: &Arc<DevelopmentRelay>,
+    config: &Config,
+    pages: Vec<TcpListener>,
+) -> Result<(), Failure> {
+    let (development, config) = (Arc::clone(development), config.clone());
+    let page = control::Page {
+        names: Vec::new(),
+        addresses: development.addresses.clone(),
+        ice_servers: Arc::new(move || development.ice_servers(&config, Clock::new().now().unix)),
+    };
+    let serving = control::serve(pages, page).context("cannot serve the test page")?;
+    tokio::spawn(serving);
+    Ok(())
+}
+
+fn new_process(pages: &[TcpListener]) -> Result<Process, Failure> {
+    let mut random = [0u8; 40];
+    getrandom::fill(&mut random).context("the system has no random numbers")?;
+    let (seed, key) = random.split_at(8);
+    Ok(Process {
+        nonce_key: FleetKey::derive(key),
+        seed: seed.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)),
+        addresses: machine::all_addresses(),
+        protected: page_addresses(pages),
+    })
+}
+
+fn log_problems(problems: &Problems) {
+    for problem in problems {
+        let place = problem.place.to_string();
+        match problem.severity {
+            Severity::Error => tracing::error!(place, "{}", problem.text),
+            Severity::Warning => tracing::warn!(place, "{}", problem.text),
+        }
+    }
+}
+
+fn configuration_failure(fault: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Configuration, format!("tern: {fault}"))
+}
+
+fn start_failure(error: &StartError) -> Failure {
+    let exit = if error.is_configuration() { Exit::Configuration } else { Exit::Failed };
+    Failure::new(exit, format!("tern: {error}"))
+}
