@@ -2,7 +2,7 @@
 //! knows STUN. Owned and called by the workers, each on its own thread; nothing here blocks, starts a
 //! thread or reads a clock.
 //!
-//! System calls and unsafe code are in [`sys`] only; all above it is safe code over owned descriptors.
+//! System calls and unsafe code are in `sys` only; all above it is safe code over owned descriptors.
 //!
 //! | file | what it owns |
 //! |---|---|

@@ -10,6 +10,7 @@ use rustls::{
 };
 
 use super::*;
+use crate::net::certs::Reload;
 use crate::net::poll::{Events, Interest, Poller};
 use crate::net::queue::OutQueue;
 use crate::net::tcp::{TcpListener, TcpOptions};
@@ -310,7 +311,7 @@ fn a_reloaded_certificate_serves_new_sessions_and_leaves_old_ones_alone() {
     exchange(&mut old_client, &mut old_server, 1000).1.unwrap();
 
     write(pair_with(&rcgen::PKCS_RSA_SHA256));
-    assert_eq!(certs.reload_if_changed(), super::super::certs::Reload::Reloaded);
+    assert_eq!(certs.reload_if_changed(), Reload::Reloaded);
 
     let fresh = client_config(&[&rustls::version::TLS13], &[]);
     let (mut new_client, mut new_server) = (client(&fresh), server(&acceptor));
