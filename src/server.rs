@@ -428,3 +428,20 @@ fn random() -> Result<[u8; 32], StartError> {
         .map_err(|error| StartError::Resources(io::Error::other(error.to_string())))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_panics_is_seen_to_be_dead() {
+        let alive = Arc::new(AtomicBool::new(true));
+        let guard = Alive(Arc::clone(&alive));
+        let thread = thread::spawn(move || {
+            let _alive = guard;
+            panic!("on purpose");
+        });
+        assert!(thread.join().is_err());
+        assert!(!alive.load(Ordering::Acquire));
+    }
+}

@@ -6,7 +6,7 @@ use super::counters::Loss;
 use super::datapath::Arrival;
 use super::run::{Link, Worker};
 use crate::engine::Input;
-use crate::net::dtls::{Accept, DtlsOutput, DtlsSession, Path};
+use crate::net::dtls::{Accept, DtlsError, DtlsOutput, DtlsSession, Path};
 use crate::net::udp::SendHeader;
 use crate::route::{Client, LinkId};
 use crate::time::Time;
@@ -47,7 +47,7 @@ impl Worker {
             return;
         }
         match known {
-            Some(id) if !self.is_new_handshake(id, bytes) => self.dtls_receive(id, &arrival, bytes),
+            Some(id) if !self.may_be_new(id, bytes) => self.dtls_receive(id, &arrival, bytes),
             Some(id) => match self.greet(at, &arrival.client, bytes) {
                 Accept::Session(session) if session.is_proven() => {
                     self.dtls_drop(id);
@@ -64,9 +64,12 @@ impl Worker {
         }
     }
 
-    fn is_new_handshake(&self, id: LinkId, bytes: &[u8]) -> bool {
-        let established = matches!(self.links.get(id.0), Some(Link::Dtls(link)) if link.established);
-        established && matches!(bytes, [HANDSHAKE, _, _, 0, 0, ..])
+    /// Whether it may be a client that begins anew: not while one that has proven its address shakes hands, and
+    /// certainly while somebody does who has not.
+    fn may_be_new(&self, id: LinkId, bytes: &[u8]) -> bool {
+        let Some(Link::Dtls(link)) = self.links.get(id.0) else { return false };
+        let proven = link.session.as_ref().is_some_and(|session| session.is_proven());
+        (link.established || !proven) && matches!(bytes, [HANDSHAKE, _, _, 0, 0, ..])
     }
 
     fn greet(&mut self, at: usize, client: &Client, bytes: &[u8]) -> Accept {
@@ -77,11 +80,11 @@ impl Worker {
     }
 
     fn begin_session(&mut self, session: Box<DtlsSession>, arrival: &Arrival) {
-        let settings = &self.settings.dtls;
-        if self.dtls.len() >= settings.sessions || self.dtls_handshakes >= settings.handshakes {
+        if self.dtls.len() >= self.settings.dtls.sessions {
             self.counters.lose(Loss::DtlsLimit);
             return;
         }
+        let proven = session.is_proven();
         let now = self.now.time;
         let link = DtlsLink {
             session: Some(session),
@@ -93,8 +96,11 @@ impl Worker {
             active: now,
             armed: None,
         };
-        self.dtls_handshakes = self.dtls_handshakes.saturating_add(1);
         let id = self.insert_dtls(Box::new(link));
+        if !proven && let Some(oldest) = self.dtls_half_open.begin(id) {
+            self.counters.lose(Loss::DtlsLimit);
+            self.dtls_drop(oldest);
+        }
         self.dtls_poll(id, arrival);
     }
 
@@ -155,7 +161,7 @@ impl Worker {
         if let Some(Link::Dtls(link)) = self.links.get_mut(id.0)
             && !std::mem::replace(&mut link.established, true)
         {
-            self.dtls_handshakes = self.dtls_handshakes.saturating_sub(1);
+            self.dtls_half_open.end(&id);
         }
     }
 
@@ -190,8 +196,10 @@ impl Worker {
             return;
         };
         let client = link.client;
-        if session.send(self.now.time, bytes).is_err() {
-            self.counters.lose(Loss::Dtls);
+        match session.send(self.now.time, bytes) {
+            Ok(()) => {}
+            Err(DtlsError::TooLong) => self.counters.lose(Loss::TooBig),
+            Err(DtlsError::Timeout | DtlsError::Failed(_)) => self.counters.lose(Loss::Dtls),
         }
         self.say_all(&mut session, &client);
         if let Some(Link::Dtls(link)) = self.links.get_mut(id.0) {
@@ -291,7 +299,7 @@ impl Worker {
     /// The session leaves this worker.
     pub(super) fn forget_dtls(&mut self, id: LinkId, link: &DtlsLink) {
         if !link.established {
-            self.dtls_handshakes = self.dtls_handshakes.saturating_sub(1);
+            self.dtls_half_open.end(&id);
         }
         if self.dtls.get(&link.client.tuple) == Some(&id) {
             self.dtls.remove(&link.client.tuple);

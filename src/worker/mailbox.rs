@@ -107,3 +107,21 @@ impl Mailbox {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_refuses_and_a_dead_worker_too() {
+        let (mailbox, inbox) = Mailbox::new().unwrap();
+        for _ in 0..COMMANDS {
+            assert!(mailbox.command(Command::Stop));
+        }
+        assert!(!mailbox.command(Command::Stop));
+        assert!(matches!(inbox.commands.try_recv(), Ok(Command::Stop)));
+        assert!(mailbox.command(Command::Stop));
+        drop(inbox);
+        assert!(!mailbox.command(Command::Stop));
+    }
+}

@@ -21,6 +21,7 @@ use super::sources::Sources;
 use super::stream::Stream;
 use crate::clock::Clock;
 use crate::engine::{self, ConnectionId, Engine, Input};
+use crate::net::dtls::HalfOpen;
 use crate::net::poll::{Event, Events, Interest, Poller};
 use crate::net::udp::{Batch, SendBatch, SendStats};
 use crate::route::{FiveTuple, LinkId, RelayId, Table};
@@ -97,7 +98,7 @@ pub(crate) struct Worker {
     pub(super) sources: Sources,
     pub(super) streams: usize,
     pub(super) dtls: HashMap<FiveTuple, LinkId, RandomState>,
-    pub(super) dtls_handshakes: usize,
+    pub(super) dtls_half_open: HalfOpen<LinkId>,
     pub(super) peers: Arena<Peer>,
     pub(super) connections: HashMap<ConnectionId, u64, RandomState>,
     pub(super) deadlines: Deadlines,
@@ -131,6 +132,7 @@ impl Worker {
     pub(crate) fn new(parts: Parts) -> io::Result<Self> {
         let Parts { index, listeners, settings, engine_settings, shared, seed, .. } = parts;
         let clock = Clock::new();
+        let handshakes = settings.dtls.handshakes;
         let mut worker = Self {
             index,
             clock,
@@ -148,7 +150,7 @@ impl Worker {
             sources: Sources::default(),
             streams: 0,
             dtls: HashMap::default(),
-            dtls_handshakes: 0,
+            dtls_half_open: HalfOpen::new(handshakes),
             peers: Arena::new(),
             connections: HashMap::default(),
             deadlines: Deadlines::default(),

@@ -144,7 +144,7 @@ impl Default for StreamSettings {
 /// What DTLS clients may cost, per worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DtlsSettings {
-    /// Handshakes under way at a time; more are refused until some end.
+    /// Handshakes of clients that have not proven their address; the oldest gives way to a new one.
     pub handshakes: usize,
     /// Sessions, handshakes included.
     pub sessions: usize,
