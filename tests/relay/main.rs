@@ -1,0 +1,18 @@
+//! A whole relay in this process, on the loopback interface, against clients of our own: every client transport, both
+//! address families, relaying over UDP and TCP, several workers, bad input.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must say so where it stands"
+)]
+
+mod abuse;
+mod client;
+mod dtls;
+mod relay;
+mod streams;
+mod tcp_peers;
+mod tls;
+mod udp;
+mod workers;

@@ -1,0 +1,142 @@
+//! Clients over TLS.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use tern::route::Transport;
+use tern::wire::stun::Method;
+
+use crate::client::{Client, Stream, connect};
+use crate::relay::Relay;
+use crate::streams::{behind_proxy, exchange};
+use crate::tcp_peers::{bind_connection, control, listener, pattern, pipe, read_exactly, start_connect};
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+#[test]
+fn a_tls_client_is_served_on_both_families() {
+    let relay = Relay::with(&[Transport::Tls]);
+    exchange(&mut tls(relay.v4(Transport::Tls)), V4);
+    exchange(&mut tls(relay.v6(Transport::Tls)), V6);
+}
+
+#[test]
+fn one_port_serves_tcp_and_tls() {
+    let relay = Relay::with(&[Transport::Tcp, Transport::Tls]);
+    let at = relay.v4(Transport::Tcp);
+    assert_eq!(at, relay.v4(Transport::Tls));
+    exchange(&mut tls(at), V4);
+    exchange(&mut Client::tcp(at), V4);
+}
+
+#[test]
+fn a_proxy_header_comes_before_tls() {
+    let relay = behind_proxy(&[Transport::Tls]);
+    let mut tcp = connect(relay.v4(Transport::Tls));
+    tcp.write_all(b"PROXY TCP4 198.51.100.7 203.0.113.1 1234 3478\r\n").unwrap();
+    let mut client = Client::stream(tls_over(tcp));
+    assert_eq!(client.request(Method::BINDING, |_| {}).mapped(), "198.51.100.7:1234".parse().unwrap());
+}
+
+#[test]
+fn a_client_that_speaks_no_tls_is_told_so() {
+    let relay = Relay::with(&[Transport::Tls]);
+    let mut client = connect(relay.v4(Transport::Tls));
+    client.write_all(&[0; 64]).unwrap();
+    let mut answer = Vec::new();
+    drop(client.read_to_end(&mut answer));
+    assert_eq!(answer.first(), Some(&21), "an alert");
+    relay.wait_for("the count", |relay| relay.lost("tls") == 1);
+}
+
+#[test]
+fn a_data_connection_may_be_encrypted() {
+    let relay = Relay::with(&[Transport::Tcp, Transport::Tls]);
+    let (mut client, _) = control(&relay);
+    let (listener, at) = listener();
+    let id = start_connect(&mut client, at);
+    let (mut peer, _) = listener.accept().unwrap();
+    let mut data = tls(relay.v4(Transport::Tls));
+    bind_connection(&mut data, id);
+    pipe(&mut data).write_all(b"secret").unwrap();
+    pipe(&mut data).flush().unwrap();
+    assert_eq!(read_exactly(&mut peer, 6), b"secret");
+    let bulk = pattern(3 * 1024 * 1024);
+    let writer = std::thread::spawn({
+        let bulk = bulk.clone();
+        move || {
+            peer.write_all(&bulk).unwrap();
+        }
+    });
+    assert!(read_exactly(pipe(&mut data), bulk.len()) == bulk);
+    writer.join().unwrap();
+    let mut end = Vec::new();
+    pipe(&mut data).read_to_end(&mut end).unwrap();
+    assert!(end.is_empty());
+}
+
+/// A TLS client that takes any certificate.
+pub(crate) fn tls(server: SocketAddr) -> Client {
+    Client::stream(tls_over(connect(server)))
+}
+
+fn tls_over(tcp: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
+        .with_no_client_auth();
+    let session =
+        ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+    StreamOwned::new(session, tcp)
+}
+
+impl Stream for StreamOwned<ClientConnection, TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        &self.sock
+    }
+}
+
+#[derive(Debug)]
+struct AnyCertificate;
+
+impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
