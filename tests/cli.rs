@@ -1,5 +1,7 @@
 //! The real binary: exit codes, messages, credentials, certificates, signals.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};

@@ -63,6 +63,7 @@ impl Page {
             .route("/page.js", get(|| text("text/javascript; charset=utf-8", SCRIPT)))
             .route("/page.css", get(|| text("text/css; charset=utf-8", STYLE)))
             .route("/ice-servers.json", get(ice_servers))
+            .route("/favicon.ico", get(|| async { StatusCode::NO_CONTENT }))
             .layer(from_fn_with_state(Arc::clone(&page), guard))
             .with_state(page)
     }

@@ -27,8 +27,15 @@ function readServers() {
   }
 }
 
+// Some browsers bracket IPv6 addresses, some do not.
 function endpoint(address, port) {
-  return address?.includes(":") ? `[${address}]:${port}` : `${address ?? "hidden"}:${port}`;
+  return address?.includes(":") && !address.startsWith("[") ? `[${address}]:${port}` : `${address ?? "hidden"}:${port}`;
+}
+
+// Not every browser says how a relay is reached; the server's URL does.
+function relayProtocol(candidate) {
+  if (candidate.type !== "relay") return "";
+  return candidate.relayProtocol || /transport=(\w+)/.exec(candidate.url ?? "")?.[1];
 }
 
 function reportError(event, start) {
@@ -54,7 +61,7 @@ async function gather() {
       if (!candidate?.candidate) return;
       counts[candidate.type] = (counts[candidate.type] ?? 0) + 1;
       addRow("candidates", [since(start), candidate.type, candidate.protocol, endpoint(candidate.address, candidate.port),
-        candidate.relayProtocol, candidate.url]);
+        relayProtocol(candidate), candidate.url]);
     };
     peer.onicecandidateerror = (event) => reportError(event, start);
     peer.createDataChannel("gather");
