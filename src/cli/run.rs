@@ -161,6 +161,7 @@ impl Relay {
             }
         };
         let report = self.server.reload(settings);
+        self.look();
         self.log.set_level(next.log.level);
         self.config = next;
         if !report.needs_restart.is_empty() {
