@@ -88,7 +88,8 @@ impl Worker {
             stream.client.link = Some(id);
         }
         self.streams = self.streams.saturating_add(1);
-        self.deadlines.remind(since + self.settings.streams.first_message, id);
+        let settings = &self.settings.streams;
+        self.deadlines.remind(since + settings.first_message.min(settings.idle), id);
         self.watch_stream(id);
         id
     }

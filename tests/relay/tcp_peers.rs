@@ -144,7 +144,7 @@ fn a_slow_end_holds_the_other_back_and_loses_nothing() {
     let (peer, _) = listener.accept().unwrap();
     let mut data = Client::tcp(relay.v4(Transport::Tcp));
     bind_connection(&mut data, id);
-    const TOTAL: usize = 24 * 1024 * 1024;
+    const TOTAL: usize = 12 * 1024 * 1024;
     let writer = std::thread::spawn({
         let mut peer = peer.try_clone().unwrap();
         move || {

@@ -158,6 +158,23 @@ fn dscp_ecn_and_hop_limit_are_carried_over() {
 }
 
 #[test]
+fn the_octet_is_copied_between_families() {
+    let relay = relay();
+    let mut client = Client::udp(relay.v4(Transport::Udp));
+    let peer = Probe::new(V6);
+    client.allocate_with(17, |writer| {
+        writer.address_family(AttributeType::REQUESTED_ADDRESS_FAMILY, AddressFamily::V6);
+    });
+    client.bind(CHANNEL, peer.local_addr());
+    let Wire::Udp(socket) = &client.wire else { panic!("a stream") };
+    SockRef::from(socket).set_tos_v4(0x8a).unwrap();
+    socket.set_ttl(9).unwrap();
+    client.send_channel(CHANNEL, b"marked");
+    let meta = peer.receive();
+    assert_eq!((meta.tos, meta.ttl), (0x8a, 8));
+}
+
+#[test]
 fn a_fixed_dscp_leaves_ecn_alone() {
     let mut setup = Setup::new(&[Transport::Udp]);
     setup.worker.media.dscp = DscpPolicy::Fixed(10);
