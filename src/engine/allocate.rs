@@ -73,8 +73,11 @@ impl Engine {
         if self.answered_before(now, origin) {
             return Ok(());
         }
-        if self.by_tuple.contains_key(&origin.client.tuple) {
-            return Err(Code::AllocationMismatch.into());
+        if let Some(key) = self.by_tuple.get(&origin.client.tuple) {
+            // A retransmission while the sockets open gets no 437: its answer is on the way.
+            let repeated =
+                self.openings.get(key).is_some_and(|opening| opening.origin.transaction == origin.transaction);
+            return if repeated { Ok(()) } else { Err(Code::AllocationMismatch.into()) };
         }
         let wish = self.wish(now, origin.client, message, user)?;
         if let Some(elsewhere) = self.redirect(origin.client, Redirect::Always) {
