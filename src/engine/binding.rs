@@ -15,6 +15,7 @@ impl Engine {
         check_known(message)?;
         let mapped = origin.client.tuple.client.socket_addr();
         let Some((discovery, at)) = self.discovery(origin.client) else {
+            check_changes_nothing(message)?;
             self.succeed(origin, |writer| {
                 writer.xor_address(AttributeType::XOR_MAPPED_ADDRESS, mapped);
             });
@@ -47,7 +48,7 @@ impl Engine {
         let response_port = message.response_port().map_err(|_| Code::BadRequest)?;
         let padding = message.find(AttributeType::PADDING).map(<[u8]>::len);
         // Section 7.6: one of them would let us throw large answers at ports that did not ask.
-        if padding.is_some() && response_port.is_some() {
+        if (padding.is_some() && response_port.is_some()) || response_port == Some(0) {
             return Err(Code::BadRequest.into());
         }
         let from = changed(at, change);
@@ -77,6 +78,20 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Where there is no discovery, what would move the answer is unknown: the client must not take an answer from here for
+/// one from there. A CHANGE-REQUEST without flags, which some clients always send, moves nothing.
+fn check_changes_nothing(message: &Message<'_>) -> Result<(), Refusal> {
+    let change = message.change_request().map_err(|_| Code::BadRequest)?.unwrap_or_default();
+    let mut unknown = Vec::new();
+    if change.address || change.port {
+        unknown.push(AttributeType::CHANGE_REQUEST);
+    }
+    if message.find(AttributeType::RESPONSE_PORT).is_some() {
+        unknown.push(AttributeType::RESPONSE_PORT);
+    }
+    if unknown.is_empty() { Ok(()) } else { Err(Refusal::unknown(unknown)) }
 }
 
 const fn changed(at: (usize, usize), change: ChangeRequest) -> (usize, usize) {
