@@ -29,8 +29,9 @@ impl Engine {
         if self.answered_before(now, origin) {
             return Ok(());
         }
-        let key = match message.find(AttributeType::MOBILITY_TICKET) {
-            Some(ticket) => self.resume(origin.client, ticket, user)?,
+        let shown = message.find(AttributeType::MOBILITY_TICKET);
+        let key = match shown {
+            Some(ticket) => self.check_ticket(origin.client, ticket, user)?,
             None => self.own_allocation(origin.client, user)?,
         };
         let family = self.refreshed_family(key, message)?;
@@ -38,6 +39,10 @@ impl Engine {
             Some(0) => Duration::ZERO,
             _ => self.lifetime(now, message, user)?,
         };
+        // Nothing can be refused from here on: a client that is told of a refusal has not moved.
+        if shown.is_some() {
+            self.move_to(key, origin.client);
+        }
         let mut ticket = None;
         if lifetime.is_zero() {
             self.end(key, family);
@@ -48,7 +53,7 @@ impl Engine {
                 allocation.session = user.session();
             }
             self.arm(key);
-            ticket = message.find(AttributeType::MOBILITY_TICKET).and_then(|_| self.renew_ticket(key));
+            ticket = shown.and_then(|_| self.renew_ticket(key));
         }
         let bytes = self.success_bytes(origin, |writer| {
             writer.u32(AttributeType::LIFETIME, seconds(lifetime));
@@ -103,8 +108,8 @@ impl Engine {
         }
     }
 
-    /// Finds the ticket's allocation, checks that it is the user's own, and moves it to where the client is now.
-    fn resume(&mut self, client: Client, ticket: &[u8], user: &Authenticated) -> Result<u64, Refusal> {
+    /// Finds the ticket's allocation, and checks that it is the user's own and may move to where the client is now.
+    fn check_ticket(&self, client: Client, ticket: &[u8], user: &Authenticated) -> Result<u64, Refusal> {
         if !self.settings.mobility {
             return Err(Code::MobilityForbidden.into());
         }
@@ -118,8 +123,12 @@ impl Engine {
         if renewed != current && renewed != current.wrapping_sub(1) {
             return Err(Code::BadRequest.into());
         }
-        if allocation.client != client {
-            self.move_to(key, client)?;
+        if self.by_tuple.get(&client.tuple).is_some_and(|other| *other != key) {
+            return Err(Code::AllocationMismatch.into());
+        }
+        // RFC 6062 relays on a stream only, and only to the connection that asked.
+        if allocation.tcp && !client.tuple.transport.is_stream() {
+            return Err(Code::BadRequest.into());
         }
         Ok(key)
     }
@@ -129,15 +138,10 @@ impl Engine {
         self.open_ticket(ticket).map(|(key, _)| key)
     }
 
-    fn move_to(&mut self, key: u64, client: Client) -> Result<(), Refusal> {
-        if self.by_tuple.get(&client.tuple).is_some_and(|other| *other != key) {
-            return Err(Code::AllocationMismatch.into());
-        }
-        let allocation = self.allocations.get_mut(key).ok_or(Code::AllocationMismatch)?;
-        // RFC 6062 relays on a stream only, and only to the connection that asked.
-        if allocation.tcp && !client.tuple.transport.is_stream() {
-            return Err(Code::BadRequest.into());
-        }
+    fn move_to(&mut self, key: u64, client: Client) {
+        let Some(allocation) = self.allocations.get_mut(key).filter(|held| held.client != client) else {
+            return;
+        };
         let old = std::mem::replace(&mut allocation.client, client);
         let relays = allocation.relays;
         self.unlist(old);
@@ -146,7 +150,6 @@ impl Engine {
             self.push(Action::Route(Delta::MoveRelay { relay: *relay, client }));
             self.event(Event::Moved { relay: *relay });
         }
-        Ok(())
     }
 
     fn renew_ticket(&mut self, key: u64) -> Option<Vec<u8>> {
