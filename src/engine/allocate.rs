@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::allocation::{Allocation, FAMILIES, PerFamily};
 use super::auth::Authenticated;
 use super::limits::QuotaError;
+use super::ports::RelayPort;
 use super::refusal::{Code, Refusal};
 use super::relays::Holder;
 use super::request::Origin;
@@ -51,6 +52,8 @@ pub(super) struct Opening {
     sockets: PerFamily<Socket>,
     next: Socket,
     tries: u8,
+    /// Ports that somebody else has, held so that they are not drawn again.
+    spent: Vec<RelayPort>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,6 +113,7 @@ impl Engine {
             sockets: PerFamily::default(),
             next: Socket::Unwanted,
             tries: TRIES,
+            spent: Vec::new(),
         };
         self.openings.insert(key, opening);
         self.open_sockets(key);
@@ -262,10 +266,10 @@ impl Engine {
     /// Another port, as often as seems reasonable; then the family has failed.
     pub(super) fn relay_failed(&mut self, now: Now, relay: RelayId, error: OpenError) {
         let Some(key) = self.opening_of(relay) else { return };
-        // Held until another port is found, so that the same one is not drawn again.
         let failed = self.relays.remove(relay.0);
         let mut again = false;
         if let Some(opening) = self.openings.get_mut(&key) {
+            opening.spent.extend(failed.map(|relay| relay.port));
             again = error == OpenError::PortTaken && opening.tries > 0;
             opening.tries = opening.tries.saturating_sub(1);
             let instead = if again { Socket::Unwanted } else { Socket::Failed(Code::InsufficientCapacity) };
@@ -280,7 +284,6 @@ impl Engine {
         if again {
             self.open_sockets(key);
         }
-        drop(failed);
         self.settle(now, key);
     }
 
