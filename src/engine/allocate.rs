@@ -235,7 +235,9 @@ impl Engine {
     }
 
     fn ask(&mut self, key: u64, family: AddressFamily, kind: RelayKind, port: Port) -> (Socket, Socket) {
-        let nothing = (Socket::Failed(Code::InsufficientCapacity), Socket::Unwanted);
+        let full = self.ports.serves(family) || matches!(port, Port::Reserved(_));
+        let code = if full { Code::InsufficientCapacity } else { Code::AddressFamilyNotSupported };
+        let nothing = (Socket::Failed(code), Socket::Unwanted);
         match port {
             Port::Reserved(token) => match self.claim(token, key) {
                 Some(relay) => (Socket::Open(relay), Socket::Unwanted),
@@ -311,9 +313,15 @@ impl Engine {
         if let Some(allocation) = self.allocations.remove(key) {
             self.unlist(allocation.client);
         }
-        let refusal = self
-            .redirect(opening.origin.client, Redirect::WhenFull)
-            .unwrap_or_else(|| Code::InsufficientCapacity.into());
+        // 440 only if that holds for all that was wanted; where something is full, another time may do.
+        let full = Socket::Failed(Code::InsufficientCapacity);
+        let code = if opening.sockets.iter().any(|socket| *socket == full) {
+            Code::InsufficientCapacity
+        } else {
+            Code::AddressFamilyNotSupported
+        };
+        let refusal =
+            self.redirect(opening.origin.client, Redirect::WhenFull).unwrap_or_else(|| code.into());
         self.refuse(now, &opening.origin, &refusal);
     }
 
