@@ -163,7 +163,10 @@ impl Engine {
         let mobility = self.wants_mobility(message)?;
         Ok(Wish {
             tcp,
-            families: self.families(client, family, additional)?,
+            families: match token.and_then(|token| self.reserved_family(token)) {
+                Some(kept) => only(kept),
+                None => self.families(client, family, additional)?,
+            },
             port,
             lifetime: self.lifetime(now, message, user)?,
             mobility,
@@ -186,9 +189,7 @@ impl Engine {
         if !self.ports.serves(family) {
             return Err(Code::AddressFamilyNotSupported.into());
         }
-        let mut families = PerFamily::default();
-        *families.get_mut(family) = true;
-        Ok(families)
+        Ok(only(family))
     }
 
     fn default_family(&self, client: Client) -> AddressFamily {
@@ -450,6 +451,12 @@ impl Opening {
             Socket::Unwanted | Socket::Failed(_) => None,
         })
     }
+}
+
+fn only(family: AddressFamily) -> PerFamily<bool> {
+    let mut families = PerFamily::default();
+    *families.get_mut(family) = true;
+    families
 }
 
 const fn quota_code(error: QuotaError) -> Code {

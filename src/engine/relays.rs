@@ -10,6 +10,7 @@ use super::timers::Wake;
 use super::{Action, Engine, OwnerId, RelayKind};
 use crate::route::RelayId;
 use crate::time::Now;
+use crate::wire::stun::AddressFamily;
 
 /// RFC 8656 section 7.2: "at least 30 seconds".
 pub(super) const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
@@ -84,6 +85,12 @@ impl Engine {
         self.timers.cancel(reservation.timer);
         self.relays.get_mut(reservation.relay.0)?.holder = Holder::Allocation(key);
         Some(reservation.relay)
+    }
+
+    /// The family of the port that a token keeps: the second allocation has it, whatever its client's own is.
+    pub(super) fn reserved_family(&self, token: [u8; 8]) -> Option<AddressFamily> {
+        let relay = self.reservations.get(&token)?.relay;
+        self.relays.get(relay.0).map(|relay| AddressFamily::of(relay.external().ip()))
     }
 
     pub(super) fn expire_reservation(&mut self, token: [u8; 8]) {
