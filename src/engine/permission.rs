@@ -33,6 +33,8 @@ impl Engine {
             }
             peers.push(self.admit_peer(key, peer, false)?);
         }
+        peers.sort_unstable_by_key(|(_, peer)| peer.ip());
+        peers.dedup_by_key(|(_, peer)| peer.ip());
         if peers.is_empty() {
             return Err(Code::BadRequest.into());
         }
