@@ -7,11 +7,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use super::auth::IntegrityKey;
 use super::request::Origin;
 use super::{Action, Engine, Event};
 use crate::route::FiveTuple;
 use crate::time::{Now, Time};
-use crate::wire::stun::TransactionId;
+use crate::wire::stun::{Method, TransactionId};
 
 /// RFC 8489 section 6.3.1: 40 seconds outlast every retransmission.
 const KEPT: Duration = Duration::from_secs(40);
@@ -19,13 +20,22 @@ const CAPACITY: usize = 16_384;
 
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    answers: HashMap<(FiveTuple, TransactionId), Box<[u8]>, foldhash::fast::RandomState>,
+    answers: HashMap<(FiveTuple, TransactionId), Remembered, foldhash::fast::RandomState>,
     order: VecDeque<(Time, (FiveTuple, TransactionId))>,
+}
+
+/// An answer, and whose it is: transactions are chosen by clients, and two may choose alike.
+#[derive(Debug)]
+struct Remembered {
+    method: Method,
+    key: Option<IntegrityKey>,
+    bytes: Box<[u8]>,
 }
 
 impl Replies {
     fn find(&self, origin: &Origin) -> Option<&[u8]> {
-        self.answers.get(&(origin.client.tuple, origin.transaction)).map(|bytes| &**bytes)
+        let answer = self.answers.get(&(origin.client.tuple, origin.transaction))?;
+        (answer.method == origin.method && answer.key == origin.key).then_some(&answer.bytes)
     }
 
     fn remember(&mut self, now: Time, origin: &Origin, bytes: &[u8]) {
@@ -36,7 +46,8 @@ impl Replies {
             self.answers.remove(&oldest);
         }
         let key = (origin.client.tuple, origin.transaction);
-        if self.answers.insert(key, bytes.into()).is_none() {
+        let answer = Remembered { method: origin.method, key: origin.key, bytes: bytes.into() };
+        if self.answers.insert(key, answer).is_none() {
             self.order.push_back((now + KEPT, key));
         }
     }
