@@ -162,7 +162,7 @@ impl Engine {
             Input::PeerConnected { connection } => self.peer_connected(now, connection),
             Input::PeerConnectFailed { connection } => self.peer_connect_failed(now, connection),
             Input::PeerAccepted { relay, peer, link } => self.peer_accepted(now, relay, peer, link),
-            Input::PeerClosed { connection } => self.peer_closed(connection),
+            Input::PeerClosed { connection } => self.peer_closed(now, connection),
             Input::Timer => {}
         }
     }

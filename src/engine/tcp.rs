@@ -76,18 +76,20 @@ impl Engine {
             self.push(Action::ClosePeer { connection: id });
             return;
         };
+        let State::Connecting(origin) = &connection.state else { return };
+        let origin = origin.clone();
         let timer = self.timers.insert(now.time + BIND_TIMEOUT, Wake::Connection(id));
-        let State::Connecting(origin) = std::mem::replace(&mut connection.state, State::Waiting(timer))
-        else {
-            return;
-        };
+        connection.state = State::Waiting(timer);
         self.succeed(&origin, |writer| {
             writer.u32(AttributeType::CONNECTION_ID, id.0);
         });
     }
 
     pub(super) fn peer_connect_failed(&mut self, now: Now, id: ConnectionId) {
-        if let Some(Connection { state: State::Connecting(origin), .. }) = self.remove_connection(id) {
+        let connecting = |held: &Connection| matches!(held.state, State::Connecting(_));
+        if self.connections.get(&id).is_some_and(connecting)
+            && let Some(Connection { state: State::Connecting(origin), .. }) = self.remove_connection(id)
+        {
             self.refuse(now, &origin, &Code::ConnectionFailed.into());
         }
     }
@@ -152,10 +154,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Either end of a pipe is gone, or a waiting peer left.
-    pub(super) fn peer_closed(&mut self, id: ConnectionId) {
-        if let Some(Connection { state: State::Bound(link), .. }) = self.remove_connection(id) {
-            self.push(Action::CloseClient { link });
+    /// Either end of a pipe is gone, or a waiting peer left. One that had not connected yet has failed to.
+    pub(super) fn peer_closed(&mut self, now: Now, id: ConnectionId) {
+        match self.remove_connection(id).map(|connection| connection.state) {
+            Some(State::Bound(link)) => self.push(Action::CloseClient { link }),
+            Some(State::Connecting(origin)) => {
+                self.refuse(now, &origin, &Code::ConnectionFailed.into());
+            }
+            Some(State::Waiting(_)) | None => {}
         }
     }
 
