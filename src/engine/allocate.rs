@@ -78,8 +78,10 @@ impl Engine {
         }
         if let Some(key) = self.by_tuple.get(&origin.client.tuple) {
             // A retransmission while the sockets open gets no 437: its answer is on the way.
-            let repeated =
-                self.openings.get(key).is_some_and(|opening| opening.origin.transaction == origin.transaction);
+            let repeated = self
+                .openings
+                .get(key)
+                .is_some_and(|opening| opening.origin.transaction == origin.transaction);
             return if repeated { Ok(()) } else { Err(Code::AllocationMismatch.into()) };
         }
         let wish = self.wish(now, origin.client, message, user)?;
@@ -321,8 +323,7 @@ impl Engine {
         } else {
             Code::AddressFamilyNotSupported
         };
-        let refusal =
-            self.redirect(opening.origin.client, Redirect::WhenFull).unwrap_or_else(|| code.into());
+        let refusal = self.redirect(opening.origin.client, Redirect::WhenFull).unwrap_or_else(|| code.into());
         self.refuse(now, &opening.origin, &refusal);
     }
 

@@ -208,8 +208,12 @@ impl Engine {
     }
 
     /// The worker that a token, ticket or connection names, if it is not this one. It is looked at before the
-    /// password: whoever owns what it names will ask for that.
-    fn other_worker(&self, message: &Message<'_>) -> Option<u8> {
+    /// password: whoever owns what it names will ask for that. A client that has an allocation here stays: one five-tuple
+    /// has one allocation, and the other worker does not know of ours.
+    fn other_worker(&self, client: Client, message: &Message<'_>) -> Option<u8> {
+        if self.by_tuple.contains_key(&client.tuple) {
+            return None;
+        }
         let attribute = match message.method() {
             Method::ALLOCATE => AttributeType::RESERVATION_TOKEN,
             Method::REFRESH => AttributeType::MOBILITY_TICKET,

@@ -78,7 +78,7 @@ impl Engine {
 
     /// Everything but Binding needs long-term credentials (RFC 8656 section 5).
     fn authenticated(&mut self, now: Now, origin: &mut Origin, message: &Message<'_>) -> Result<(), Refusal> {
-        if let Some(worker) = self.other_worker(message) {
+        if let Some(worker) = self.other_worker(origin.client, message) {
             self.push(Action::Forward { worker });
             return Ok(());
         }
