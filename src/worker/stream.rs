@@ -153,7 +153,8 @@ fn flush_tls(tls: &mut TlsStream, tcp: &TcpStream, out: &mut OutQueue, now: Time
         if out.is_empty() || !tls.is_established() {
             return Ok(Flushed::All);
         }
-        let flushed = out.flush(now, |slices| tls.write(slices))?;
+        // One record per message: turnutils_uclient takes what one record brings for one message.
+        let flushed = out.flush(now, |slices| tls.write(slices.get(..1).unwrap_or(slices)))?;
         if flushed == Flushed::Blocked && !tls.wants_write() {
             return Ok(Flushed::All);
         }
