@@ -9,7 +9,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tern::route::Transport;
 use tern::wire::stun::Method;
 
-use crate::client::{Client, Stream, connect};
+use crate::client::{Client, Stream, Wire, connect, peer};
 use crate::relay::Relay;
 use crate::streams::{behind_proxy, exchange};
 use crate::tcp_peers::{bind_connection, control, listener, pattern, pipe, read_exactly, start_connect};
@@ -31,6 +31,38 @@ fn one_port_serves_tcp_and_tls() {
     assert_eq!(at, relay.v4(Transport::Tls));
     exchange(&mut tls(at), V4);
     exchange(&mut Client::tcp(at), V4);
+}
+
+#[test]
+fn each_message_has_a_record_of_its_own() {
+    let relay = Relay::with(&[Transport::Tls]);
+    let mut client = tls(relay.v4(Transport::Tls));
+    let peer = peer(V4);
+    let relayed = client.allocate();
+    client.bind(0x4000, peer.local_addr().unwrap());
+    for _ in 0..50 {
+        peer.send_to(b"payload!", relayed).unwrap();
+    }
+    let Wire::Stream(stream) = &mut client.wire else { panic!("a datagram client") };
+    let mut tcp = stream.tcp().try_clone().unwrap();
+    let mut received = Vec::new();
+    while count_records(&received) < 50 {
+        let mut buffer = [0; 4096];
+        let count = tcp.read(&mut buffer).expect("all records");
+        received.extend_from_slice(&buffer[..count]);
+    }
+    assert_eq!(count_records(&received), 50);
+}
+
+/// Whole records of application data.
+fn count_records(mut bytes: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some([23, _, _, l0, l1]) = bytes.first_chunk() {
+        let Some(rest) = bytes.get(5 + usize::from(u16::from_be_bytes([*l0, *l1]))..) else { break };
+        bytes = rest;
+        count += 1;
+    }
+    count
 }
 
 #[test]
