@@ -50,6 +50,10 @@ pub struct OutQueue {
     written: usize,
     /// Bytes not yet on the wire, with overhead.
     size: usize,
+    /// How much of that could be dropped: media of which nothing is on the wire.
+    droppable: usize,
+    /// No droppable media expires before this.
+    earliest: Time,
     bound: usize,
     dropped: Dropped,
 }
@@ -73,7 +77,15 @@ impl OutQueue {
     #[must_use]
     pub const fn new(bound: usize) -> Self {
         let dropped = Dropped { late: 0, full: 0, bytes: 0 };
-        Self { entries: VecDeque::new(), written: 0, size: 0, bound, dropped }
+        Self {
+            entries: VecDeque::new(),
+            written: 0,
+            size: 0,
+            droppable: 0,
+            earliest: Time::MAX,
+            bound,
+            dropped,
+        }
     }
 
     /// Whether everything has been written.
@@ -119,7 +131,7 @@ impl OutQueue {
         self.expire(now);
         let needed = frame.len() + ENTRY_OVERHEAD;
         if now > deadline || !self.make_room(needed) {
-            self.count_drop(frame.len(), now > deadline);
+            self.dropped.count(frame.len(), now > deadline);
             return false;
         }
         self.append(frame, Some(deadline));
@@ -137,8 +149,25 @@ impl OutQueue {
 
     /// Drop the media whose deadline has passed, except a frame that is partly written.
     pub fn expire(&mut self, now: Time) {
-        let overdue = |entry: &Entry| entry.deadline.is_some_and(|deadline| deadline < now);
-        self.drop_where(usize::MAX, true, overdue);
+        if now <= self.earliest {
+            return;
+        }
+        self.earliest = Time::MAX;
+        let mut started = self.started();
+        self.entries.retain(|entry| {
+            let is_started = std::mem::take(&mut started) > 0;
+            let Some(deadline) = entry.deadline.filter(|_| !is_started) else {
+                return true;
+            };
+            if deadline < now {
+                self.size -= entry.size();
+                self.droppable -= entry.size();
+                self.dropped.count(entry.bytes.len(), true);
+                return false;
+            }
+            self.earliest = self.earliest.min(deadline);
+            true
+        });
     }
 
     /// Write as much as `sink` takes. It gets frames in order and returns how many bytes it has taken, like
@@ -179,6 +208,9 @@ impl OutQueue {
 
     fn advance(&mut self, mut count: usize) {
         while let Some(head) = self.entries.front() {
+            if self.written == 0 && head.deadline.is_some() && (count > 0 || head.bytes.is_empty()) {
+                self.droppable -= head.size();
+            }
             let left = head.bytes.len() - self.written;
             if count < left {
                 self.written += count;
@@ -195,56 +227,39 @@ impl OutQueue {
     fn append(&mut self, frame: &[u8], deadline: Option<Time>) {
         let entry = Entry { bytes: frame.into(), deadline };
         self.size += entry.size();
+        if let Some(deadline) = deadline {
+            self.droppable += entry.size();
+            self.earliest = self.earliest.min(deadline);
+        }
         self.entries.push_back(entry);
     }
 
     /// Drops as much of the oldest media as it takes to fit `needed` more bytes. Drops nothing when even all
     /// of it would not suffice.
     fn make_room(&mut self, needed: usize) -> bool {
-        let over = (self.size + needed).saturating_sub(self.bound);
-        if over == 0 {
-            return true;
-        }
-        if self.droppable() < over {
+        let room = self.bound.saturating_sub(needed);
+        if needed > self.bound || self.size - self.droppable > room {
             return false;
         }
-        self.drop_where(over, false, |entry| entry.deadline.is_some());
+        let mut index = self.started();
+        while self.size > room {
+            match self.entries.get(index) {
+                Some(entry) if entry.deadline.is_none() => index += 1,
+                Some(entry) => {
+                    self.size -= entry.size();
+                    self.droppable -= entry.size();
+                    self.dropped.count(entry.bytes.len(), false);
+                    self.entries.remove(index);
+                }
+                None => return false,
+            }
+        }
         true
-    }
-
-    fn droppable(&self) -> usize {
-        let media = self.entries.iter().skip(self.started()).filter(|entry| entry.deadline.is_some());
-        media.map(Entry::size).sum()
     }
 
     /// How many entries at the front are partly written: none or one.
     fn started(&self) -> usize {
         usize::from(self.written > 0)
-    }
-
-    /// Drops entries that match, oldest first, until `enough` bytes are free.
-    fn drop_where(&mut self, enough: usize, late: bool, matches: impl Fn(&Entry) -> bool) {
-        let mut keep = self.started();
-        let mut freed = 0;
-        let mut dropped = self.dropped;
-        self.entries.retain(|entry| {
-            if keep > 0 {
-                keep -= 1;
-                return true;
-            }
-            if freed >= enough || !matches(entry) {
-                return true;
-            }
-            freed += entry.size();
-            dropped.count(entry.bytes.len(), late);
-            false
-        });
-        self.size -= freed;
-        self.dropped = dropped;
-    }
-
-    fn count_drop(&mut self, length: usize, late: bool) {
-        self.dropped.count(length, late);
     }
 }
 
@@ -258,3 +273,7 @@ impl Dropped {
         self.bytes += length as u64;
     }
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -72,7 +72,9 @@ impl TestClient {
                     self.wake = self.clock.time(instant);
                     return out;
                 }
-                _ => {}
+                dimpl::Output::PeerCert(_) | dimpl::Output::KeyingMaterial(..) => {}
+                dimpl::Output::BufferTooSmall { needed } => panic!("{needed} bytes needed"),
+                _ => panic!("an output of a later version"),
             }
         }
     }
