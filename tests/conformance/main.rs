@@ -26,6 +26,7 @@ mod permission;
 mod refresh;
 mod reservation;
 mod retransmission;
+mod sequences;
 mod tcp_relay;
 mod timers;
 mod unproven;

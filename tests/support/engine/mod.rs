@@ -3,6 +3,7 @@
 //! every test that drives a [`Rig`] checks it.
 
 pub mod caller;
+pub mod model;
 pub mod routes;
 pub mod setup;
 
