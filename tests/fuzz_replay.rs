@@ -5,8 +5,13 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../fuzz/src/engine.rs"]
+pub mod engine;
 #[path = "../fuzz/src/framing.rs"]
 pub mod framing;
+#[path = "support/engine/mod.rs"]
+#[allow(dead_code, reason = "shared with the conformance tests")]
+pub mod rig;
 #[path = "../fuzz/src/stun.rs"]
 pub mod stun;
 
@@ -31,4 +36,9 @@ fn stun_corpus_still_holds() {
 #[test]
 fn framing_corpus_still_holds() {
     replay("framing", framing::check);
+}
+
+#[test]
+fn engine_corpus_still_holds() {
+    replay("engine", engine::check);
 }

@@ -3,5 +3,8 @@
 //!
 //! A target is `pub fn check(data: &[u8])` in a module of its name; its corpus lies in `corpus/<name>/`.
 
+pub mod engine;
 pub mod framing;
+#[path = "../../tests/support/engine/mod.rs"]
+pub mod rig;
 pub mod stun;

@@ -108,11 +108,13 @@ impl Rig {
     pub fn send(&mut self, client: Client, bytes: &[u8]) -> Vec<(Client, Vec<u8>)> {
         let before = self.out.len();
         self.tell(Input::Message { client, bytes });
-        let is_reply = |action: &Action| match action {
-            Action::Reply { client, bytes } => Some((*client, bytes.clone())),
-            _ => None,
-        };
-        self.out.iter().skip(before).filter_map(is_reply).collect()
+        let mut replies = Vec::new();
+        for action in self.out.iter().skip(before) {
+            if let Action::Reply { client, bytes } = action {
+                replies.push((*client, bytes.clone()));
+            }
+        }
+        replies
     }
 
     /// Takes what the worker was asked to do since the last call.
