@@ -1,7 +1,10 @@
 //! What can only be judged with the whole configuration in view.
 
+use std::net::IpAddr;
+
 use super::problem::Problems;
 use super::{Config, Listener};
+use crate::route::Transport;
 
 impl Config {
     pub(super) fn check(&self, problems: &mut Problems) {
@@ -41,23 +44,38 @@ impl Config {
         }
     }
 
+    /// Its four sockets must be had, or be made, beside those of the listeners and of the relayed addresses.
     fn check_nat_discovery(&self, problems: &mut Problems) {
         let Some(discovery) = &self.nat_discovery else { return };
-        let wildcard = |listener: &&Listener| {
-            listener.address.ip().is_unspecified()
-                && discovery.ports.contains(&listener.address.port())
-                && wants_udp(listener)
-                && discovery.addresses.iter().any(|a| a.0.bind.is_ipv4() == listener.address.is_ipv4())
-        };
-        for listener in self.listener.iter().filter(wildcard) {
-            problems.error(
-                &listener.place,
-                format!(
-                    "listener.address: with [nat_discovery] on port {}, name the addresses one by one instead of {}",
-                    listener.address.port(),
-                    listener.address.ip()
-                ),
-            );
+        for listener in self.listener.iter().filter(|listener| wants_udp(listener)) {
+            let (ip, port) = (listener.address.ip(), listener.address.port());
+            let concerns =
+                |is_meant: &dyn Fn(IpAddr) -> bool| discovery.addresses.iter().any(|a| is_meant(a.0.bind));
+            if !discovery.ports.contains(&port) {
+                continue;
+            }
+            if ip.is_unspecified() && concerns(&|bind| bind.is_ipv4() == ip.is_ipv4()) {
+                let text = format!(
+                    "listener.address: with [nat_discovery] on port {port}, name the addresses one by one instead of {ip}"
+                );
+                problems.error(&listener.place, text);
+            } else if concerns(&|bind| bind == ip) && !listener.transports.contains(&Transport::Udp) {
+                let text =
+                    format!("listener.transports: [nat_discovery] on {ip}:{port} needs \"udp\" among them");
+                problems.error(&listener.place, text);
+            }
+        }
+        let relayed = self.relay_addresses();
+        for address in &discovery.addresses {
+            let is_relayed = relayed.iter().any(|relay| relay.bind == address.0.bind);
+            let ports = self.relay.ports.first..=self.relay.ports.last;
+            for port in discovery.ports.iter().filter(|port| is_relayed && ports.contains(port)) {
+                let text = format!(
+                    "nat_discovery.ports: {port} is among relay.ports ({}) on {}; choose another",
+                    self.relay.ports, address.0.bind
+                );
+                problems.error(&discovery.place, text);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde::ser::SerializeStruct;
 
+use super::problem::Place;
 use super::reader::{FromNode, Section, text};
 use super::tree::{Node, Value};
 use super::values::{PortRange, Words};
@@ -107,6 +108,9 @@ pub struct NatDiscovery {
     pub addresses: Vec<Address>,
     /// Two ports.
     pub ports: Vec<u16>,
+    /// Where its ports are written.
+    #[serde(skip)]
+    pub place: Place,
 }
 
 impl NatDiscovery {
@@ -119,8 +123,9 @@ impl NatDiscovery {
         if written {
             Self::check(&section, &addresses, &ports);
         }
+        let place = section.place_of("ports");
         section.finish();
-        written.then_some(Self { addresses, ports })
+        written.then_some(Self { addresses, ports, place })
     }
 
     fn check(section: &Section<'_>, addresses: &[Address], ports: &[u16]) {

@@ -209,6 +209,23 @@ fn what_is_wrong_is_said_with_its_place() {
             "tern.toml:7:13: error: nat_discovery.addresses: expected two addresses: RFC 5780 answers from either",
         ),
         (
+            "[nat_discovery]\naddresses = [\"192.0.2.1\", \"0.0.0.0\"]",
+            "tern.toml:7:13: error: nat_discovery.addresses: expected two addresses of this machine, not a wildcard",
+        ),
+        (
+            "[[listener]]\naddress = \"0.0.0.0:3479\"\n[relay]\naddresses = [\"192.0.2.1\"]\n[nat_discovery]\naddresses = [\"192.0.2.1\", \"192.0.2.2\"]",
+            "tern.toml:7:11: error: listener.address: with [nat_discovery] on port 3479, name the addresses one by one instead of 0.0.0.0",
+        ),
+        (
+            "transports = [\"dtls\"]\ncertificate_file = \"c\"\nkey_file = \"k\"\n[nat_discovery]\naddresses = [\"192.0.2.1\", \"192.0.2.2\"]",
+            "tern.toml:5:11: error: listener.transports: [nat_discovery] on 192.0.2.1:3478 needs \"udp\" among them\n\
+             tern.toml:7:20: error: certificate chain c: No such file or directory (os error 2); check the path and that the relay's user may read it",
+        ),
+        (
+            "transports = [\"tcp\"]\n[nat_discovery]\naddresses = [\"192.0.2.1\", \"192.0.2.2\"]\nports = [3478, 50000]",
+            "tern.toml:9:9: error: nat_discovery.ports: 50000 is among relay.ports (49152-65535) on 192.0.2.1; choose another",
+        ),
+        (
             "[log]\nlevel = \"loud\"",
             "tern.toml:7:9: error: log.level: expected a level: \"error\", \"warn\", \"info\", \"debug\" or \"trace\", found \"loud\"",
         ),

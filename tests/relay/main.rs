@@ -11,6 +11,7 @@
 mod abuse;
 mod client;
 mod dtls;
+mod nat_discovery;
 mod relay;
 mod streams;
 mod tcp_peers;
