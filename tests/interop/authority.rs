@@ -1,12 +1,13 @@
 //! A certificate authority for one test.
 
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
+
+use crate::relay::write_secret;
 
 /// The files of an authority and of a server certificate under it.
 pub(crate) struct Authority {
@@ -33,11 +34,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = server.signed_by(&key, &root).unwrap();
 
-        let write = |name: &str, text: String| {
-            let path = folder.join(name);
-            fs::write(&path, text).unwrap();
-            path
-        };
+        let write = |name: &str, text: String| write_secret(&folder.join(name), &text);
         Self {
             root: write("root.crt", root.pem()),
             chain: write("relay.crt", certificate.pem()),

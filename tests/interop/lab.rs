@@ -7,8 +7,9 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use crate::process::{find_program, leashed};
+use crate::process::{find_program, leashed, wait_for};
 use crate::skip::Missing;
 
 /// The relay's first address.
@@ -143,6 +144,12 @@ impl Lab {
             "ip addr add {CLIENT_V4}/24 dev lan0; ip addr add {CLIENT_V6}/64 dev lan0 nodad; ip link set lan0 up;
              ip route add default via {RELAY_V4}; ip route add default via {RELAY_V6}"
         ))?;
+        // The kernel marks an interface as running a moment later; before, libnice does not see it.
+        for host in [&lab.relay, &lab.clients] {
+            let up = || host.sh("ip link show lan0 | grep -q 'state UP'").ok();
+            wait_for(Duration::from_secs(30), up)
+                .ok_or_else(|| Missing("a veth pair that comes up".into()))?;
+        }
         Ok(lab)
     }
 

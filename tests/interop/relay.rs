@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -112,11 +114,7 @@ fn configuration(folder: &Path, authority: &Authority, setup: Setup) -> String {
 }
 
 fn auth(folder: &Path, login: Login) -> String {
-    let write = |name: &str, text: &str| -> PathBuf {
-        let path = folder.join(name);
-        fs::write(&path, text).unwrap();
-        path
-    };
+    let write = |name: &str, text: &str| write_secret(&folder.join(name), text);
     match login {
         Login::Password => {
             let secret = format!("{USER}:{REALM}:{PASSWORD}");
@@ -144,6 +142,14 @@ fn auth(folder: &Path, login: Login) -> String {
             text
         }
     }
+}
+
+/// Writes a file that only its owner may read: the relay warns of any other.
+pub(crate) fn write_secret(path: &Path, text: &str) -> PathBuf {
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    path.to_owned()
 }
 
 /// The server that turnutils_uclient makes its tokens for, if the relay names none other.
