@@ -61,6 +61,8 @@ impl AttributeType {
     pub const CONNECTION_ID: Self = Self(0x002A);
     /// RFC 8656 section 18.11.
     pub const ADDITIONAL_ADDRESS_FAMILY: Self = Self(0x8000);
+    /// What ADDITIONAL-ADDRESS-FAMILY was numbered in draft-martinsen-tram-ssoda; coturn's programs still do.
+    pub const DRAFT_ADDITIONAL_ADDRESS_FAMILY: Self = Self(0x8032);
     /// RFC 8656 section 18.12.
     pub const ADDRESS_ERROR_CODE: Self = Self(0x8001);
     /// RFC 8489 section 14.11.
@@ -127,7 +129,9 @@ impl AttributeType {
             Self::PADDING => "PADDING",
             Self::RESPONSE_PORT => "RESPONSE-PORT",
             Self::CONNECTION_ID => "CONNECTION-ID",
-            Self::ADDITIONAL_ADDRESS_FAMILY => "ADDITIONAL-ADDRESS-FAMILY",
+            Self::ADDITIONAL_ADDRESS_FAMILY | Self::DRAFT_ADDITIONAL_ADDRESS_FAMILY => {
+                "ADDITIONAL-ADDRESS-FAMILY"
+            }
             Self::ADDRESS_ERROR_CODE => "ADDRESS-ERROR-CODE",
             Self::PASSWORD_ALGORITHMS => "PASSWORD-ALGORITHMS",
             Self::ALTERNATE_DOMAIN => "ALTERNATE-DOMAIN",

@@ -174,12 +174,15 @@ impl<'a> Message<'a> {
         self.read(AttributeType::REQUESTED_ADDRESS_FAMILY, family)
     }
 
-    /// ADDITIONAL-ADDRESS-FAMILY (RFC 8656 section 18.11).
+    /// ADDITIONAL-ADDRESS-FAMILY (RFC 8656 section 18.11), failing that under the number of its draft.
     ///
     /// # Errors
     /// As [`Self::requested_family`].
     pub fn additional_family(&self) -> Result<Option<AddressFamily>, AttributeError> {
-        self.read(AttributeType::ADDITIONAL_ADDRESS_FAMILY, family)
+        match self.read(AttributeType::ADDITIONAL_ADDRESS_FAMILY, family)? {
+            None => self.read(AttributeType::DRAFT_ADDITIONAL_ADDRESS_FAMILY, family),
+            found => Ok(found),
+        }
     }
 
     /// DONT-FRAGMENT (RFC 8656 section 18.9).

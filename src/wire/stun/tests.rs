@@ -293,7 +293,7 @@ fn unknown_attributes_are_reported_once_and_never_too_many() {
 #[test]
 fn readers_of_fixed_size_accept_that_size_only() {
     type Reader = fn(&Message<'_>) -> Result<bool, AttributeError>;
-    let readers: [(AttributeType, &[usize], Reader); 14] = [
+    let readers: [(AttributeType, &[usize], Reader); 15] = [
         (AttributeType::CHANNEL_NUMBER, &[4], |m| m.channel_number().map(|v| v.is_some())),
         (AttributeType::LIFETIME, &[4], |m| m.lifetime().map(|v| v.is_some())),
         (AttributeType::REQUESTED_TRANSPORT, &[4], |m| m.requested_transport().map(|v| v.is_some())),
@@ -301,6 +301,9 @@ fn readers_of_fixed_size_accept_that_size_only() {
         (AttributeType::RESERVATION_TOKEN, &[8], |m| m.reservation_token().map(|v| v.is_some())),
         (AttributeType::REQUESTED_ADDRESS_FAMILY, &[4], |m| m.requested_family().map(|v| v.is_some())),
         (AttributeType::ADDITIONAL_ADDRESS_FAMILY, &[4], |m| m.additional_family().map(|v| v.is_some())),
+        (AttributeType::DRAFT_ADDITIONAL_ADDRESS_FAMILY, &[4], |m| {
+            m.additional_family().map(|v| v.is_some())
+        }),
         (AttributeType::DONT_FRAGMENT, &[0], |m| m.dont_fragment()),
         (AttributeType::USERHASH, &[32], |m| m.userhash().map(|v| v.is_some())),
         (AttributeType::CONNECTION_ID, &[4], |m| m.connection_id().map(|v| v.is_some())),
