@@ -214,13 +214,13 @@ impl Engine {
         if self.by_tuple.contains_key(&client.tuple) {
             return None;
         }
-        let attribute = match message.method() {
-            Method::ALLOCATE => AttributeType::RESERVATION_TOKEN,
-            Method::REFRESH => AttributeType::MOBILITY_TICKET,
-            Method::CONNECTION_BIND => AttributeType::CONNECTION_ID,
-            _ => return None,
-        };
-        let worker = *message.find(attribute)?.first()?;
+        let first = |kind| message.find(kind).and_then(<[u8]>::first).copied();
+        let worker = match message.method() {
+            Method::ALLOCATE => first(AttributeType::RESERVATION_TOKEN),
+            Method::REFRESH => message.mobility_ticket().and_then(refresh::worker_of_ticket),
+            Method::CONNECTION_BIND => first(AttributeType::CONNECTION_ID),
+            _ => None,
+        }?;
         (worker != self.worker && worker < self.settings.workers).then_some(worker)
     }
 

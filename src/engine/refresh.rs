@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -14,9 +16,11 @@ use crate::route::{Client, Delta};
 use crate::time::Now;
 use crate::wire::stun::{AddressFamily, AttributeFault, AttributeType, Message};
 
-/// Worker, allocation, how often renewed, and a MAC over the three: the relay keeps no list of tickets.
+/// Worker, allocation, how often renewed, and a MAC over the three: the relay keeps no list of tickets. A client sees it
+/// in base64, which makes 32 characters: turnutils_uclient keeps a ticket as text, of that length at most.
 const TICKET_BODY: usize = 1 + 8 + 4;
-const TICKET_MAC: usize = 15;
+const TICKET_MAC: usize = 11;
+const TICKET: usize = TICKET_BODY + TICKET_MAC;
 
 impl Engine {
     pub(super) fn refresh(
@@ -161,20 +165,18 @@ impl Engine {
     /// The allocation's current ticket, if it may move.
     pub(super) fn ticket(&self, key: u64) -> Option<Vec<u8>> {
         let renewed = self.allocations.get(key)?.ticket?;
-        let mut ticket = Vec::with_capacity(TICKET_BODY + TICKET_MAC);
+        let mut ticket = Vec::with_capacity(TICKET);
         ticket.push(self.worker);
         ticket.extend_from_slice(&key.to_be_bytes());
         ticket.extend_from_slice(&renewed.to_be_bytes());
         let mac = self.ticket_mac(&ticket)?.finalize().into_bytes();
         ticket.extend(mac.iter().take(TICKET_MAC));
-        Some(ticket)
+        Some(URL_SAFE_NO_PAD.encode(ticket).into_bytes())
     }
 
     fn open_ticket(&self, ticket: &[u8]) -> Option<(u64, u32)> {
+        let ticket = decode_ticket(ticket)?;
         let (body, mac) = ticket.split_at_checked(TICKET_BODY)?;
-        if mac.len() != TICKET_MAC {
-            return None;
-        }
         self.ticket_mac(body)?.verify_truncated_left(mac).ok()?;
         let (_, numbers) = body.split_first()?;
         let (key, renewed) = numbers.split_first_chunk()?;
@@ -186,4 +188,15 @@ impl Engine {
         mac.update(body);
         Some(mac)
     }
+}
+
+/// The worker that a ticket names, which nothing vouches for.
+pub(super) fn worker_of_ticket(ticket: &[u8]) -> Option<u8> {
+    decode_ticket(ticket)?.first().copied()
+}
+
+fn decode_ticket(text: &[u8]) -> Option<[u8; TICKET]> {
+    let mut ticket = [0; TICKET];
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut ticket).ok()?;
+    (length == TICKET).then_some(ticket)
 }

@@ -1,5 +1,7 @@
 //! Several workers: what names one of them leads there.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tern::engine::{Action, Input, Shared};
 use tern::wire::stun::{AttributeType, Class, Method, TransactionId, Writer};
 
@@ -28,19 +30,24 @@ fn naming(method: Method, kind: AttributeType, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Tickets are text.
+fn as_sent(kind: AttributeType, value: Vec<u8>) -> Vec<u8> {
+    if kind == AttributeType::MOBILITY_TICKET { URL_SAFE_NO_PAD.encode(value).into_bytes() } else { value }
+}
+
 /// Before the password is looked at: the worker that made the name asks for it.
 #[test]
 fn names_lead_to_their_worker_and_to_no_other() {
     let mut rig = workers().remove(1);
     for (method, kind, length) in [
         (Method::ALLOCATE, AttributeType::RESERVATION_TOKEN, 8),
-        (Method::REFRESH, AttributeType::MOBILITY_TICKET, 28),
+        (Method::REFRESH, AttributeType::MOBILITY_TICKET, 24),
         (Method::CONNECTION_BIND, AttributeType::CONNECTION_ID, 4),
     ] {
         for worker in 0..=255 {
             let mut value = vec![0; length];
             value[0] = worker;
-            let bytes = naming(method, kind, &value);
+            let bytes = naming(method, kind, &as_sent(kind, value));
             let expected = (worker < WORKERS && worker != 1).then_some(worker);
             assert_eq!(forwarded(&mut rig, udp("84.1.2.3:5000"), &bytes), expected);
         }
@@ -118,11 +125,12 @@ fn a_client_with_an_allocation_here_is_not_sent_elsewhere() {
     alice.allocate_tcp(&mut rigs[0]).good();
     for (method, kind, length) in [
         (Method::ALLOCATE, AttributeType::RESERVATION_TOKEN, 8),
-        (Method::REFRESH, AttributeType::MOBILITY_TICKET, 28),
+        (Method::REFRESH, AttributeType::MOBILITY_TICKET, 24),
         (Method::CONNECTION_BIND, AttributeType::CONNECTION_ID, 4),
     ] {
         let mut value = vec![0; length];
         value[0] = 1;
+        let value = as_sent(kind, value);
         let bytes = alice.sign(method, |w| {
             w.attribute(kind, &value);
         });
