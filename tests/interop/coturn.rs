@@ -1,5 +1,8 @@
 //! coturn's test programs: every way of its `turnutils_uclient` through the relay, without the loss of one message.
 //!
+//! Left out is `-J`: uclient seals a session key of 20 bytes into its access tokens and signs with the first 16 of them,
+//! where RFC 7635 section 4.1.1 has the whole key for HMAC-SHA1.
+//!
 //! Without `-c`, uclient asks for a pair of ports (EVEN-PORT) and takes the second by its RESERVATION-TOKEN.
 
 use std::process::Command;
@@ -76,7 +79,6 @@ impl<'a> Run<'a> {
         match self.login {
             Login::Password => client.args(["-w", PASSWORD]),
             Login::Rest => client.args(["-W", SECRET]),
-            Login::Oauth => client.arg("-J"),
         };
         client.arg(self.client.relay().to_string());
         let (status, output) = run(client, relay.folder(), LIMIT);
@@ -135,9 +137,6 @@ loses_nothing! {
     extra_requests: ["-G"];
     rest_credentials: [], login = Login::Rest;
     rest_credentials_over_tls: ["-t", "-S"], login = Login::Rest;
-    /// RFC 7635.
-    oauth_tokens: [], login = Login::Oauth;
-    oauth_tokens_over_tls: ["-t", "-S"], login = Login::Oauth;
 }
 
 /// Clients that vanish cannot have all their answers; the ones that stay must.

@@ -34,8 +34,6 @@ pub(crate) enum Login {
     Password,
     /// By credentials made from a shared secret.
     Rest,
-    /// By access tokens that turnutils_uclient makes with the keys built into it.
-    Oauth,
 }
 
 /// What a test wants otherwise than by default.
@@ -129,18 +127,6 @@ fn auth(folder: &Path, login: Login) -> String {
                 file.display()
             )
         }
-        Login::Oauth => {
-            let mut text = format!("\n[auth]\nrealm = \"{REALM}\"\noauth_server_name = \"{OAUTH_SERVER}\"\n");
-            for (id, key, algorithm) in OAUTH_KEYS {
-                let file = write(id, key).display().to_string();
-                write!(
-                    text,
-                    "\n[[auth.oauth_key]]\nid = \"{id}\"\nkey_file = \"{file}\"\nalgorithm = \"{algorithm}\"\n"
-                )
-                .unwrap();
-            }
-            text
-        }
     }
 }
 
@@ -151,16 +137,6 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> PathBuf {
     file.write_all(text.as_bytes()).unwrap();
     path.to_owned()
 }
-
-/// The server that turnutils_uclient makes its tokens for, if the relay names none other.
-const OAUTH_SERVER: &str = "relay.test";
-
-/// The keys built into turnutils_uclient, of which it uses only as many bytes as the cipher takes.
-const OAUTH_KEYS: [(&str, &str, &str); 3] = [
-    ("north", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "A256GCM"),
-    ("union", "MTIzNDU2Nzg5MDEyMzQ1Ng==", "A128GCM"),
-    ("oldempire", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=", "A256GCM"),
-];
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
