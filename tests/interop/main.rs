@@ -13,4 +13,5 @@ mod ice_clients;
 mod lab;
 mod process;
 mod relay;
+#[path = "../support/skip.rs"]
 mod skip;

@@ -11,8 +11,11 @@
 mod abuse;
 mod client;
 mod dtls;
+mod fragments;
 mod nat_discovery;
 mod relay;
+#[path = "../support/skip.rs"]
+mod skip;
 mod streams;
 mod tcp_peers;
 mod tls;
