@@ -16,8 +16,9 @@ pub struct Media {
     /// `"copy"` or `"clear"`, from UDP to UDP.
     #[serde(serialize_with = "ecn")]
     pub ecn: EcnPolicy,
-    /// From a stream to UDP.
-    pub stream_dscp: u8,
+    /// `"copy"` (as the connection came) or a value from 0 to 63, from a stream to UDP.
+    #[serde(serialize_with = "dscp")]
+    pub stream_dscp: DscpPolicy,
     /// Of packets that came over a stream.
     pub hop_limit: u8,
 }
@@ -34,7 +35,7 @@ impl Media {
         let mut out = Self::default();
         section.read("dscp", &mut out.dscp);
         section.read("ecn", &mut out.ecn);
-        section.integer("stream_dscp", 0..=63, &mut out.stream_dscp);
+        section.read("stream_dscp", &mut out.stream_dscp);
         section.integer("hop_limit", 1..=255, &mut out.hop_limit);
         section.finish();
         out

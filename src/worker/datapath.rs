@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::counters::{Loss, Path};
 use super::relays::Way;
 use super::run::{Link, Worker};
-use super::settings::{DscpPolicy, EcnPolicy, MediaSettings};
+use super::settings::{ECN, EcnPolicy, MediaSettings};
 use super::stream::Stage;
 use crate::net::udp::{Packet, Payload, SendHeader};
 use crate::route::{Client, Endpoint, Header, LinkId, Miss, RelayId, Transport};
@@ -16,8 +16,6 @@ use crate::wire::stun::{self, TransactionId};
 
 /// The first two bytes of a Send indication.
 const SEND_INDICATION: [u8; 2] = [0x00, 0x16];
-/// The lower two bits of the octet are ECN, the others DSCP.
-const ECN: u8 = 0b11;
 
 /// Whose bytes these are, and what the IP header of their datagram said.
 #[derive(Clone, Copy, Debug)]
@@ -276,10 +274,7 @@ impl Worker {
 /// What a datagram leaves with when its payload came in one (RFC 8656 section 16: DSCP and ECN are copied unless the
 /// operator decides otherwise).
 fn datagram_tos(media: &MediaSettings, tos: u8) -> u8 {
-    let dscp = match media.dscp {
-        DscpPolicy::Copy => tos & !ECN,
-        DscpPolicy::Fixed(dscp) => dscp << 2,
-    };
+    let dscp = media.dscp.apply(tos);
     match media.ecn {
         EcnPolicy::Copy => dscp | (tos & ECN),
         EcnPolicy::Clear => dscp,
@@ -320,6 +315,7 @@ mod tests {
     use super::*;
     use crate::wire::channel_data::ChannelNumber;
     use crate::wire::stun::{Message, Method};
+    use crate::worker::DscpPolicy;
 
     const ID: TransactionId = TransactionId([7; 12]);
 

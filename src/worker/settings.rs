@@ -9,6 +9,9 @@ use std::time::Duration;
 pub use crate::engine::peer::Prefix;
 use crate::route::Transport;
 
+/// The lower two bits of the octet are ECN, the others DSCP.
+pub(super) const ECN: u8 = 0b11;
+
 /// One address to listen on. Its position in the list is its [`crate::route::ListenerId`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerSettings {
@@ -83,6 +86,17 @@ pub enum DscpPolicy {
     Fixed(u8),
 }
 
+impl DscpPolicy {
+    /// What becomes of this octet's DSCP; ECN is left out.
+    #[must_use]
+    pub const fn apply(self, tos: u8) -> u8 {
+        match self {
+            Self::Copy => tos & !ECN,
+            Self::Fixed(dscp) => dscp << 2,
+        }
+    }
+}
+
 /// Which ECN field a packet that came over UDP leaves with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EcnPolicy {
@@ -99,15 +113,16 @@ pub struct MediaSettings {
     pub dscp: DscpPolicy,
     /// From UDP to UDP, either way.
     pub ecn: EcnPolicy,
-    /// From a stream to UDP, 0 to 63; ECN is Not-ECT there.
-    pub stream_dscp: u8,
+    /// From a stream to UDP, and of the connection toward its client: as the client marked its connection, or fixed. ECN
+    /// is Not-ECT there.
+    pub stream_dscp: DscpPolicy,
     /// The hop limit of packets that came over a stream.
     pub hop_limit: u8,
 }
 
 impl Default for MediaSettings {
     fn default() -> Self {
-        Self { dscp: DscpPolicy::Copy, ecn: EcnPolicy::Copy, stream_dscp: 0, hop_limit: 64 }
+        Self { dscp: DscpPolicy::Copy, ecn: EcnPolicy::Copy, stream_dscp: DscpPolicy::Copy, hop_limit: 64 }
     }
 }
 

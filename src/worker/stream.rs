@@ -34,6 +34,8 @@ pub(super) struct Stream {
     pub(super) tls: Option<Box<TlsStream>>,
     pub(super) stage: Stage,
     pub(super) client: Client,
+    /// DSCP and ECN that the connection came with.
+    pub(super) tos: u8,
     /// Under which address it counts among those without an allocation, while it does.
     pub(super) counted: Option<IpAddr>,
     /// The beginning of a message whose end has not come.
@@ -59,11 +61,14 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(tcp: TcpStream, stage: Stage, client: Client, queue_bytes: usize, now: Time) -> Self {
+        // Where the system cannot tell, it is ordinary traffic.
+        let tos = tcp.received_tos().unwrap_or(0);
         Self {
             tcp,
             tls: None,
             stage,
             client,
+            tos,
             counted: None,
             input: Vec::new(),
             out: OutQueue::new(queue_bytes),

@@ -75,6 +75,11 @@ impl Worker {
         let stage = if settings.expects_proxy_header(peer.ip()) { Stage::Proxy } else { Stage::Hello };
         let client = listener.client(Transport::Tcp, peer, local, None);
         let stream = Stream::new(tcp, stage, client, self.settings.streams.queue_bytes, self.now.time);
+        let dscp = self.settings.media.stream_dscp.apply(stream.tos) >> 2;
+        if dscp != 0 {
+            // A connection that has ended already needs no mark.
+            drop(stream.tcp.set_dscp(dscp));
+        }
         let id = self.insert_stream(Box::new(stream));
         if stage == Stage::Hello {
             self.count_source(id);
@@ -280,7 +285,7 @@ impl Worker {
         let Some(Link::Stream(stream)) = self.links.get_mut(id.0) else { return false };
         stream.greeted = true;
         stream.active = self.now.time;
-        let tos = self.settings.media.stream_dscp << 2;
+        let tos = self.settings.media.stream_dscp.apply(stream.tos);
         let arrival = Arrival { client: stream.client, tos, ttl: None };
         self.client_bytes(&arrival, frame, None);
         let Some(worker) = self.forward.take() else { return true };

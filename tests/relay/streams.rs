@@ -1,12 +1,13 @@
 //! Clients over TCP.
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tern::route::Transport;
 use tern::wire::stun::Method;
-use tern::worker::{ListenerSettings, Prefix};
+use tern::worker::{DscpPolicy, ListenerSettings, Prefix};
 
 use crate::client::{Client, Probe, connect, peer, receive};
 use crate::relay::{Relay, Setup};
@@ -63,7 +64,7 @@ fn messages_may_come_byte_by_byte_or_many_at_once() {
 #[test]
 fn media_of_a_stream_leaves_with_the_configured_dscp_and_no_ecn() {
     let mut setup = Setup::new(&[Transport::Tcp]);
-    setup.worker.media.stream_dscp = 46;
+    setup.worker.media.stream_dscp = DscpPolicy::Fixed(46);
     setup.worker.media.hop_limit = 33;
     let relay = setup.start();
     let mut client = Client::tcp(relay.v4(Transport::Tcp));
@@ -73,6 +74,35 @@ fn media_of_a_stream_leaves_with_the_configured_dscp_and_no_ecn() {
     client.send_channel(CHANNEL, b"x");
     let meta = peer.receive();
     assert_eq!((meta.tos, meta.ttl), (46 << 2, 33));
+}
+
+/// A connection whose segments carry `tos` from the first on.
+fn connect_marked(server: SocketAddr, tos: u32) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(server), Type::STREAM, None).unwrap();
+    if server.is_ipv6() {
+        socket.set_tclass_v6(tos).unwrap();
+    } else {
+        socket.set_tos_v4(tos).unwrap();
+    }
+    socket.connect(&server.into()).unwrap();
+    socket.set_tcp_nodelay(true).unwrap();
+    socket.into()
+}
+
+#[test]
+fn media_of_a_stream_leaves_as_its_client_has_marked_the_connection() {
+    let relay = Relay::with(&[Transport::Udp, Transport::Tcp]);
+    for (server, ip) in [(relay.v4(Transport::Tcp), V4), (relay.v6(Transport::Tcp), V6)] {
+        // EF; AF41 with ECT(0), which is the connection's own and not the media's; nothing.
+        for (tos, expected) in [(46 << 2, 46 << 2), (34 << 2 | 2, 34 << 2), (0, 0)] {
+            let mut client = Client::stream(connect_marked(server, tos));
+            let peer = Probe::new(ip);
+            client.allocate();
+            client.bind(CHANNEL, peer.local_addr());
+            client.send_channel(CHANNEL, b"x");
+            assert_eq!(peer.receive().tos, expected, "{ip} {tos:#x}");
+        }
+    }
 }
 
 #[test]
