@@ -103,21 +103,31 @@ struct Running {
 
 impl Running {
     fn start(args: &[&str]) -> Self {
-        let mut child = tern(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn(&mut tern(args))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         Self { child, log }
     }
 
     /// Reads the log until a line contains `text`.
     fn wait_for(&mut self, text: &str) -> String {
+        let seen = self.wait_until(text);
+        seen.lines().last().unwrap_or_default().to_owned()
+    }
+
+    /// The same, and all the lines before it too.
+    fn wait_until(&mut self, text: &str) -> String {
         let mut seen = String::new();
         loop {
             let mut line = String::new();
             assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the log ended without {text:?}:\n{seen}");
-            if line.contains(text) {
-                return line;
-            }
             seen.push_str(&line);
+            if line.contains(text) {
+                return seen;
+            }
         }
     }
 
@@ -307,6 +317,37 @@ fn a_signal_ends_the_relay_cleanly() {
     assert!(rest.contains("the relay stops"), "{rest}");
     // The port is free again.
     UdpSocket::bind(("127.0.0.1", folder.port)).unwrap();
+}
+
+/// A relay that was started with these limits of open files; what its log says first about them, if anything.
+fn run_limited(folder: &Folder, soft: u32, hard: u32) -> Running {
+    let script =
+        format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec {} \"$@\"", env!("CARGO_BIN_EXE_tern"));
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh", "run", "--config", &folder.text("tern.toml")]);
+    Running::spawn(command.env_remove("CREDENTIALS_DIRECTORY").stdin(Stdio::null()))
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_and_a_low_one_is_told() {
+    let folder = Folder::new("");
+    for (hard, ports, is_low) in [(2_048, "49152-65535", true), (2_048, "50000-50999", false)] {
+        folder.configure(&format!("[relay]\nports = \"{ports}\"\n"));
+        let mut relay = run_limited(&folder, 256, hard);
+        if is_low {
+            let line: Value = serde_json::from_str(&relay.wait_for("limit of open files")).unwrap();
+            assert_eq!((&line["level"], &line["limit"]), (&"WARN".into(), &hard.into()));
+            assert!(line["needed"].as_u64().unwrap() > 16_384, "{line}");
+            assert!(line["message"].as_str().unwrap().contains("LimitNOFILE="), "{line}");
+        }
+        let seen = relay.wait_until("the relay serves");
+        assert!(!seen.contains("limit of open files"), "{seen}");
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", relay.child.id())).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+        assert_eq!(numbers, [hard.to_string(), hard.to_string()]);
+        assert_eq!(relay.end().0, Some(0));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod certs;
 mod check;
 mod completions;
 mod credentials;
+mod descriptors;
 mod development;
 mod exit;
 mod logging;

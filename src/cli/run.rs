@@ -12,6 +12,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::descriptors;
 use super::development::{DevelopmentRelay, PAGE_PORT};
 use super::exit::{Exit, Failure, print};
 use super::logging::{self, LogControl};
@@ -64,6 +65,8 @@ struct Relay {
     config: Config,
     process: Process,
     log: LogControl,
+    /// How many there may be.
+    descriptors: u64,
     server: Server,
     is_healthy: bool,
 }
@@ -86,6 +89,11 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     };
     let process = new_process(&pages)?;
     let settings = config.settings(secrets, &process).map_err(|fault| configuration_failure(&fault))?;
+    let descriptors = descriptors::raise();
+    // Nobody needs all ports of a development relay.
+    if !args.dev {
+        descriptors::warn_if_short(descriptors, descriptors::needed(&settings));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -99,7 +107,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             announce(development, &config, &pages, args.json)?;
             serve_pages(development, &config, pages)?;
         }
-        Relay { sources, config, process, log, server, is_healthy: true }.live(signals).await;
+        Relay { sources, config, process, log, descriptors, server, is_healthy: true }.live(signals).await;
         Ok(())
     })
 }
@@ -160,6 +168,9 @@ impl Relay {
                 return;
             }
         };
+        if self.sources.development.is_none() {
+            descriptors::warn_if_short(self.descriptors, descriptors::needed(&settings));
+        }
         let report = self.server.reload(settings);
         self.look();
         self.log.set_level(next.log.level);
