@@ -145,10 +145,17 @@ impl Worker {
 
     /// It has none any more.
     fn client_left(&mut self, client: &Client) {
-        match client.link.and_then(|link| self.links.get_mut(link.0)) {
-            Some(Link::Stream(stream)) => stream.active = self.now.time,
+        let Some(id) = client.link else {
+            self.disclaim_flow(&client.tuple);
+            return;
+        };
+        match self.links.get_mut(id.0) {
+            Some(Link::Stream(stream)) => {
+                stream.active = self.now.time;
+                self.count_again(id);
+            }
             Some(Link::Dtls(link)) => link.active = self.now.time,
-            None => self.disclaim_flow(&client.tuple),
+            None => {}
         }
     }
 

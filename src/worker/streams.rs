@@ -108,6 +108,19 @@ impl Worker {
         }
     }
 
+    /// Its allocation has ended. One too many is closed after the answer to what ended it.
+    pub(super) fn count_again(&mut self, id: LinkId) {
+        let Some(Link::Stream(stream)) = self.links.get_mut(id.0) else { return };
+        if stream.counted.is_some() || stream.stage == Stage::Closing {
+            return;
+        }
+        stream.counted = self.sources.take(stream.client.tuple.client.ip(), self.settings.streams.per_source);
+        if stream.counted.is_none() {
+            self.counters.lose(Loss::SourceLimit);
+            self.close_link(id);
+        }
+    }
+
     /// Tells the poller what this stream waits for.
     pub(super) fn watch_stream(&mut self, id: LinkId) {
         let Some(Link::Stream(stream)) = self.links.get_mut(id.0) else { return };

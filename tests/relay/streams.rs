@@ -177,6 +177,27 @@ fn one_source_holds_so_many_connections_without_an_allocation() {
 }
 
 #[test]
+fn a_connection_whose_allocation_has_ended_counts_again() {
+    let mut setup = Setup::new(&[Transport::Tcp]);
+    setup.worker.streams.per_source = 2;
+    let relay = setup.start();
+    let mut clients: Vec<Client> = (0..3)
+        .map(|_| {
+            let mut client = Client::tcp(relay.v4(Transport::Tcp));
+            client.allocate();
+            client
+        })
+        .collect();
+    for client in &mut clients {
+        assert_eq!(client.refresh(0).code(), None);
+    }
+    // The third is one too many: it gets its answer, and no more.
+    assert_eq!(clients[2].receive_within(Duration::from_secs(5)), None);
+    relay.wait_for("the end", |relay| relay.server.counters().value("connections", "") == 2);
+    assert_eq!(clients[1].request(Method::BINDING, |_| {}).code(), None);
+}
+
+#[test]
 fn there_are_so_many_connections_in_all() {
     let mut setup = Setup::new(&[Transport::Tcp]);
     setup.worker.streams.connections = 1;
