@@ -362,19 +362,20 @@ impl Worker {
         }
         stream.stage = Stage::Closing;
         stream.since = self.now.time;
-        if let Some(tls) = &mut stream.tls {
-            tls.close();
-        }
         self.deadlines.remind(self.now.time + CLOSING, id);
         self.mark_dirty(id);
     }
 
+    /// Everything is written: now the client is told that nothing more comes. Unread bytes would turn the close into
+    /// a reset and could take our last words with it.
     fn finish_closing(&mut self, id: LinkId) {
-        if let Some(Link::Stream(stream)) = self.links.get(id.0) {
-            // Unread bytes would turn the close into a reset and could take our last words with it.
-            drop(stream.tcp.shutdown_write());
+        let Some(Link::Stream(stream)) = self.links.get_mut(id.0) else { return };
+        stream.shut_write(self.now.time);
+        if stream.blocked {
+            self.watch_stream(id);
+        } else {
+            self.drop_stream(id);
         }
-        self.drop_stream(id);
     }
 
     /// Counts the reason and ends the connection at once, whatever is queued.

@@ -10,7 +10,7 @@ use tern::route::Transport;
 use tern::wire::stun::Method;
 
 use crate::client::{Client, Stream, Wire, connect, peer};
-use crate::relay::Relay;
+use crate::relay::{Relay, Setup};
 use crate::streams::{behind_proxy, exchange};
 use crate::tcp_peers::{bind_connection, control, listener, pattern, pipe, read_exactly, start_connect};
 
@@ -72,6 +72,22 @@ fn a_proxy_header_comes_before_tls() {
     tcp.write_all(b"PROXY TCP4 198.51.100.7 203.0.113.1 1234 3478\r\n").unwrap();
     let mut client = Client::stream(tls_over(tcp));
     assert_eq!(client.request(Method::BINDING, |_| {}).mapped(), "198.51.100.7:1234".parse().unwrap());
+}
+
+#[test]
+fn the_last_answer_comes_before_the_goodbye() {
+    let mut setup = Setup::new(&[Transport::Tls]);
+    setup.worker.streams.per_source = 1;
+    let relay = setup.start();
+    let mut clients = [(); 2].map(|()| {
+        let mut client = tls(relay.v4(Transport::Tls));
+        client.allocate();
+        client
+    });
+    assert_eq!(clients[0].refresh(0).code(), None);
+    // One connection too many without an allocation: it is answered, then closed.
+    assert_eq!(clients[1].refresh(0).code(), None);
+    assert_eq!(pipe(&mut clients[1]).read(&mut [0; 1]).unwrap(), 0);
 }
 
 #[test]
