@@ -137,7 +137,11 @@ impl Worker {
                     self.sources.give_back(source);
                 }
             }
-            Some(Link::Dtls(_)) => {}
+            Some(Link::Dtls(link)) => {
+                if let Some(source) = link.counted.take() {
+                    self.sources.give_back(source);
+                }
+            }
             None if self.from_mailbox && client.link.is_none() => self.claim_flow(client.tuple),
             None => {}
         }
@@ -154,7 +158,10 @@ impl Worker {
                 stream.active = self.now.time;
                 self.count_again(id);
             }
-            Some(Link::Dtls(link)) => link.active = self.now.time,
+            Some(Link::Dtls(link)) => {
+                link.active = self.now.time;
+                self.count_established(id);
+            }
             None => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Clients over DTLS (RFC 7350): one session per five-tuple, on the listener's UDP socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::counters::Loss;
 use super::datapath::Arrival;
@@ -28,6 +28,10 @@ pub(super) struct DtlsLink {
     client: Client,
     established: bool,
     since: Time,
+    /// Under which address it counts among those without an allocation, while it does.
+    pub(super) counted: Option<IpAddr>,
+    /// One too many of its source: it ends after its next words.
+    surplus: bool,
     /// The last datagram that it could read.
     pub(super) active: Time,
     /// The earliest reminder that was asked for.
@@ -85,6 +89,12 @@ impl Worker {
             return;
         }
         let proven = session.is_proven();
+        // One that has proven nothing could be counted against somebody else's address.
+        let counted = if proven { self.count_session(&arrival.client) } else { None };
+        if proven && counted.is_none() {
+            self.counters.lose(Loss::SourceLimit);
+            return;
+        }
         let now = self.now.time;
         let link = DtlsLink {
             session: Some(session),
@@ -92,6 +102,8 @@ impl Worker {
             forwarded: None,
             client: arrival.client,
             established: false,
+            counted,
+            surplus: false,
             since: now,
             active: now,
             armed: None,
@@ -102,6 +114,31 @@ impl Worker {
             self.dtls_drop(oldest);
         }
         self.dtls_poll(id, arrival);
+    }
+
+    fn count_session(&mut self, client: &Client) -> Option<IpAddr> {
+        self.sources.take(client.tuple.client.ip(), self.settings.streams.per_source)
+    }
+
+    /// It has no allocation. One too many ends, after the answer that may be due.
+    pub(super) fn count_established(&mut self, id: LinkId) {
+        let Some(Link::Dtls(link)) = self.links.get_mut(id.0) else { return };
+        if link.counted.is_some() {
+            return;
+        }
+        let client = link.client;
+        let counted = self.count_session(&client);
+        let Some(Link::Dtls(link)) = self.links.get_mut(id.0) else { return };
+        link.counted = counted;
+        if link.counted.is_some() {
+            return;
+        }
+        link.surplus = true;
+        let is_polled = link.session.is_none();
+        self.counters.lose(Loss::SourceLimit);
+        if !is_polled {
+            self.dtls_close(id);
+        }
     }
 
     fn insert_dtls(&mut self, link: Box<DtlsLink>) -> LinkId {
@@ -145,6 +182,7 @@ impl Worker {
         // A message may have sent the session to another worker, or closed it.
         let Some(Link::Dtls(link)) = self.links.get_mut(id.0) else { return };
         link.session = Some(session);
+        let surplus = link.surplus;
         for datagram in std::mem::take(&mut link.pending) {
             self.dtls_send(id, &datagram);
         }
@@ -152,6 +190,8 @@ impl Worker {
             self.forward_dtls(worker, id);
         } else if closed {
             self.dtls_drop(id);
+        } else if surplus {
+            self.dtls_close(id);
         } else {
             self.dtls_arm(id);
         }
@@ -162,6 +202,7 @@ impl Worker {
             && !std::mem::replace(&mut link.established, true)
         {
             self.dtls_half_open.end(&id);
+            self.count_established(id);
         }
     }
 
@@ -289,15 +330,18 @@ impl Worker {
         if !matches!(self.links.get(id.0), Some(Link::Dtls(_))) {
             return;
         }
-        if let Some(Link::Dtls(link)) = self.links.remove(id.0) {
-            self.forget_dtls(id, &link);
+        if let Some(Link::Dtls(mut link)) = self.links.remove(id.0) {
+            self.forget_dtls(id, &mut link);
             self.disclaim_flow(&link.client.tuple);
         }
         self.feed(Input::ClientClosed { link: id });
     }
 
     /// The session leaves this worker.
-    pub(super) fn forget_dtls(&mut self, id: LinkId, link: &DtlsLink) {
+    pub(super) fn forget_dtls(&mut self, id: LinkId, link: &mut DtlsLink) {
+        if let Some(source) = link.counted.take() {
+            self.sources.give_back(source);
+        }
         if !link.established {
             self.dtls_half_open.end(&id);
         }
@@ -313,6 +357,7 @@ impl Worker {
         let tuple = link.client.tuple;
         let id = self.insert_dtls(link);
         self.claim_flow(tuple);
+        self.count_established(id);
         let Some(Link::Dtls(link)) = self.links.get(id.0) else { return };
         let arrival = Arrival { client: link.client, tos: 0, ttl: Some(u8::MAX) };
         self.client_bytes(&arrival, message, None);

@@ -135,7 +135,7 @@ pub struct StreamSettings {
     pub idle: Duration,
     /// Connections per worker.
     pub connections: usize,
-    /// Connections of one source address (IPv6: of one /64) that have no allocation, per worker.
+    /// Connections and DTLS sessions of one source address (IPv6: of one /64) that have no allocation, per worker.
     pub per_source: u32,
     /// Bytes that may wait for one slow reader.
     pub queue_bytes: usize,

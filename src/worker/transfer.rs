@@ -28,8 +28,8 @@ impl Worker {
                 self.forget_stream(&mut stream);
                 Transfer::Stream { stream, message }
             }
-            Some(Link::Dtls(link)) => {
-                self.forget_dtls(id, &link);
+            Some(Link::Dtls(mut link)) => {
+                self.forget_dtls(id, &mut link);
                 Transfer::Dtls { link, message }
             }
             None => return,

@@ -123,6 +123,31 @@ fn unproven_handshakes_give_way_to_newer_ones() {
 }
 
 #[test]
+fn one_source_holds_so_many_sessions_without_an_allocation() {
+    for version in [Version::V12, Version::V13] {
+        let mut setup = Setup::new(&[Transport::Dtls]);
+        setup.worker.streams.per_source = 2;
+        let relay = setup.start();
+        let at = relay.v4(Transport::Dtls);
+        let mut first = dtls(at, version);
+        let mut second = dtls(at, version);
+        first.request(Method::BINDING, |_| {});
+        second.request(Method::BINDING, |_| {});
+        let third = begin(at, version);
+        relay.wait_for("the count", |relay| relay.lost("source_limit") > 0);
+        relay.wait_for("the end", |relay| relay.server.counters().value("dtls_sessions", "") == 2);
+        drop(third);
+        // One that has an allocation does not count, until that has ended.
+        first.allocate();
+        let mut fourth = dtls(at, version);
+        assert_eq!(fourth.request(Method::BINDING, |_| {}).code(), None);
+        assert_eq!(first.refresh(0).code(), None);
+        relay.wait_for("the end", |relay| relay.server.counters().value("dtls_sessions", "") == 2);
+        assert_eq!(second.request(Method::BINDING, |_| {}).code(), None);
+    }
+}
+
+#[test]
 fn a_session_moves_to_the_worker_that_its_message_names() {
     let mut setup = Setup::new(&[Transport::Dtls]);
     setup.workers = 2;
@@ -160,10 +185,19 @@ fn dtls(server: SocketAddr, version: Version) -> Client {
     dtls_over(socket, version)
 }
 
+/// As much of a handshake as half a second brings.
+fn begin(server: SocketAddr, version: Version) -> Session {
+    let socket = UdpSocket::bind(SocketAddr::new(server.ip(), 0)).unwrap();
+    socket.connect(server).unwrap();
+    let mut session = Session::new(socket, version);
+    for _ in 0..5 {
+        session.step(Duration::from_millis(100));
+    }
+    session
+}
+
 fn dtls_over(socket: UdpSocket, version: Version) -> Client {
-    let mut session =
-        Session { dtls: client_session(version), socket, received: Vec::new(), connected: false };
-    session.dtls.handle_timeout(now()).unwrap();
+    let mut session = Session::new(socket, version);
     for _ in 0..100 {
         session.step(Duration::from_millis(100));
         if session.connected {
@@ -212,6 +246,12 @@ struct Session {
 }
 
 impl Session {
+    fn new(socket: UdpSocket, version: Version) -> Self {
+        let mut dtls = client_session(version);
+        dtls.handle_timeout(now()).unwrap();
+        Self { dtls, socket, received: Vec::new(), connected: false }
+    }
+
     /// Sends what there is to send, then waits for one datagram.
     fn step(&mut self, patience: Duration) {
         self.flush();
