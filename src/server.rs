@@ -4,14 +4,15 @@
 //! and reports.
 
 mod bind;
+mod crew;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -22,10 +23,12 @@ use crate::net::tls::TlsAcceptor;
 use crate::route::{ListenerId, Transport};
 use crate::worker::{
     Certificate, Command, Counters, Directory, Inbox, Listener, ListenerSettings, Mailbox, Parts, Totals,
-    Worker, WorkerSettings,
+    WorkerSettings,
 };
 
 use bind::Bound;
+pub use crew::DeadWorker;
+use crew::{Deaths, Running};
 
 /// More would not fit the byte that names a worker in tokens, with room to spare.
 const WORKERS_MAX: u8 = 64;
@@ -109,15 +112,7 @@ pub struct Server {
     addresses: Vec<BoundAddress>,
     certificates: Vec<Arc<CertStore>>,
     workers: Vec<Running>,
-}
-
-/// One worker's thread, from outside.
-#[derive(Debug)]
-struct Running {
-    mailbox: Mailbox,
-    counters: Arc<Counters>,
-    alive: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    deaths: Arc<Deaths>,
 }
 
 impl Server {
@@ -131,6 +126,7 @@ impl Server {
         let bound = bind::bind_all(&settings.worker.listeners, settings.workers)?;
         let addresses = addresses(&settings.worker.listeners, &bound);
         let mut server = Self {
+            deaths: Deaths::new(settings.workers),
             certificates: certificates.values().map(Arc::clone).collect(),
             settings,
             addresses,
@@ -177,7 +173,7 @@ impl Server {
             };
             let mailbox = mailboxes.get(usize::from(index)).cloned();
             let mailbox = mailbox.ok_or_else(|| StartError::Settings("no such worker".to_owned()))?;
-            self.workers.push(start_worker(parts, mailbox, counters)?);
+            self.workers.push(Running::start(parts, mailbox, counters, Arc::clone(&self.deaths))?);
         }
         Ok(())
     }
@@ -224,7 +220,25 @@ impl Server {
     /// Whether every worker runs. One that does not is dead for good: withdraw the relay and start it again.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.workers.iter().all(|worker| worker.alive.load(Ordering::Acquire))
+        self.workers.iter().all(Running::is_alive)
+    }
+
+    /// Whether any worker runs.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.workers.iter().any(Running::is_alive)
+    }
+
+    /// The workers that have died, in the order of their deaths, and of what. Their calls are lost; nobody takes their
+    /// place.
+    #[must_use]
+    pub fn dead_workers(&self) -> Vec<DeadWorker> {
+        self.deaths.list()
+    }
+
+    /// Returns when a worker has died since it returned last.
+    pub async fn worker_died(&self) {
+        self.deaths.next().await;
     }
 
     /// What all workers have counted so far.
@@ -292,56 +306,17 @@ impl Server {
                 waited += step;
             }
             if thread.is_finished() {
-                // A worker that panicked has shown that by its flag.
+                // One that panicked has been noted.
                 drop(thread.join());
             }
         }
+        self.deaths.release();
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// Clears the flag when the thread ends, in whichever way.
-struct Alive(Arc<AtomicBool>);
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
-}
-
-fn start_worker(parts: Parts, mailbox: Mailbox, counters: Arc<Counters>) -> Result<Running, StartError> {
-    let alive = Arc::new(AtomicBool::new(true));
-    let guard = Alive(Arc::clone(&alive));
-    let (ready, started) = sync_channel(1);
-    let name = format!("tern-worker-{}", parts.index);
-    let thread = thread::Builder::new()
-        .name(name)
-        .spawn(move || run_worker(parts, &ready, guard))
-        .map_err(StartError::Resources)?;
-    match started.recv() {
-        Ok(Ok(())) => Ok(Running { mailbox, counters, alive, thread: Some(thread) }),
-        Ok(Err(error)) => Err(StartError::Resources(error)),
-        Err(_) => Err(StartError::Resources(io::Error::other("the thread ended at once"))),
-    }
-}
-
-fn run_worker(parts: Parts, ready: &SyncSender<io::Result<()>>, guard: Alive) {
-    let _alive = guard;
-    let (outcome, worker) = match Worker::new(parts) {
-        Ok(worker) => (Ok(()), Some(worker)),
-        Err(error) => (Err(error), None),
-    };
-    if ready.send(outcome).is_err() {
-        return;
-    }
-    // An error ends the worker, and the flag says so.
-    if let Some(worker) = worker {
-        drop(worker.run());
     }
 }
 
@@ -427,21 +402,4 @@ fn random() -> Result<[u8; 32], StartError> {
     getrandom::fill(&mut bytes)
         .map_err(|error| StartError::Resources(io::Error::other(error.to_string())))?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_worker_that_panics_is_seen_to_be_dead() {
-        let alive = Arc::new(AtomicBool::new(true));
-        let guard = Alive(Arc::clone(&alive));
-        let thread = thread::spawn(move || {
-            let _alive = guard;
-            panic!("on purpose");
-        });
-        assert!(thread.join().is_err());
-        assert!(!alive.load(Ordering::Acquire));
-    }
 }

@@ -14,6 +14,12 @@ use crate::config::{Level, Log, LogFormat};
 pub(super) struct LogControl(reload::Handle<LevelFilter, Registry>);
 
 impl LogControl {
+    /// Of no log.
+    #[cfg(test)]
+    pub(super) fn detached() -> Self {
+        Self(reload::Layer::new(LevelFilter::OFF).1)
+    }
+
     /// Lets everything through that is at least as important as `level`.
     pub(super) fn set_level(&self, level: Level) {
         // It fails only when the subscriber is gone, and then so is the log.
@@ -37,7 +43,16 @@ pub(super) fn start(log: &Log) -> LogControl {
         let ansi = std::io::stderr().is_terminal();
         registry.with(fmt::layer().with_target(false).with_ansi(ansi).with_writer(std::io::stderr)).try_init()
     };
+    std::panic::set_hook(Box::new(log_panic));
     LogControl(handle)
+}
+
+/// A panic is a line of the log like any other: the standard library's own words would not be JSON.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let text = panic.payload_as_str().unwrap_or("without a message");
+    tracing::error!(thread = thread.name(), place, text, "a defect in the relay: a thread has panicked");
 }
 
 const fn filter(level: Level) -> LevelFilter {

@@ -24,7 +24,7 @@ use crate::engine::auth::FleetKey;
 use crate::net::certs::Reload;
 use crate::server::{Server, StartError};
 
-/// How often certificates and workers are looked at.
+/// How often certificates are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Run the relay.
@@ -68,7 +68,8 @@ struct Relay {
     /// How many there may be.
     descriptors: u64,
     server: Server,
-    is_healthy: bool,
+    /// Dead workers that have been told of.
+    dead: usize,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
@@ -107,29 +108,47 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             announce(development, &config, &pages, args.json)?;
             serve_pages(development, &config, pages)?;
         }
-        Relay { sources, config, process, log, descriptors, server, is_healthy: true }.live(signals).await;
-        Ok(())
+        Relay { sources, config, process, log, descriptors, server, dead: 0 }.live(signals).await
     })
 }
 
 impl Relay {
-    /// Until a signal ends it.
-    async fn live(mut self, mut signals: Signals) {
+    /// Until a signal ends it, or there is nobody left to serve.
+    async fn live(mut self, mut signals: Signals) -> Result<(), Failure> {
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         loop {
             tokio::select! {
                 _ = signals.hang_up.recv() => self.reload(),
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
-                _ = look.tick() => self.look(),
+                _ = look.tick() => self.look_at_certificates(),
+                () = self.server.worker_died() => self.tell_deaths()?,
             }
         }
         tracing::info!("the relay stops");
         self.server.stop();
+        Ok(())
     }
 
-    /// At certificates and at the workers.
-    fn look(&mut self) {
+    /// Workers have no heirs: the relay goes on with those it has. Without any it ends, for somebody to start it anew.
+    fn tell_deaths(&mut self) -> Result<(), Failure> {
+        let dead = self.server.dead_workers();
+        for dead in dead.iter().skip(self.dead) {
+            tracing::error!(
+                worker = dead.worker,
+                reason = dead.reason,
+                "a worker has died and its calls are lost; withdraw the relay and start it again"
+            );
+        }
+        self.dead = dead.len();
+        if self.server.is_serving() {
+            return Ok(());
+        }
+        tracing::error!("no worker is left; the relay ends");
+        Err(Failure::silent(Exit::Failed))
+    }
+
+    fn look_at_certificates(&self) {
         for outcome in self.server.reload_certificates() {
             match outcome {
                 Reload::Unchanged => {}
@@ -139,11 +158,6 @@ impl Relay {
                 }
             }
         }
-        let is_healthy = self.server.is_healthy();
-        if self.is_healthy && !is_healthy {
-            tracing::error!("a worker has ended; its calls are lost: start the relay again");
-        }
-        self.is_healthy = is_healthy;
     }
 
     /// Reads the configuration again. One that is wrong changes nothing.
@@ -172,7 +186,7 @@ impl Relay {
             descriptors::warn_if_short(self.descriptors, descriptors::needed(&settings));
         }
         let report = self.server.reload(settings);
-        self.look();
+        self.look_at_certificates();
         self.log.set_level(next.log.level);
         self.config = next;
         if !report.needs_restart.is_empty() {
@@ -283,4 +297,40 @@ fn configuration_failure(fault: &dyn std::error::Error) -> Failure {
 fn start_failure(error: &StartError) -> Failure {
     let exit = if error.is_configuration() { Exit::Configuration } else { Exit::Failed };
     Failure::new(exit, format!("tern: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::tests::settings;
+
+    /// A running relay of so many workers, and signals that nobody sends.
+    fn relay(workers: u8) -> (Relay, Signals) {
+        let process = new_process(&[]).unwrap();
+        let (sources, config) = (Sources::default(), Config::default());
+        let server = Server::start(settings(workers)).unwrap();
+        let log = LogControl::detached();
+        let nobodys = || signal(SignalKind::user_defined2()).unwrap();
+        let signals = Signals { hang_up: nobodys(), terminate: nobodys(), interrupt: nobodys() };
+        (Relay { sources, config, process, log, descriptors: 0, server, dead: 0 }, signals)
+    }
+
+    #[tokio::test]
+    async fn the_relay_ends_with_its_last_worker_and_fails() {
+        let (relay, signals) = relay(2);
+        relay.server.kill(0);
+        relay.server.kill(1);
+        assert_eq!(relay.live(signals).await.unwrap_err().exit, Exit::Failed);
+    }
+
+    #[tokio::test]
+    async fn the_relay_outlives_one_of_two_workers() {
+        let (mut relay, _signals) = relay(2);
+        relay.server.kill(1);
+        relay.server.worker_died().await;
+        assert!(relay.tell_deaths().is_ok());
+        assert_eq!(relay.dead, 1);
+        relay.server.kill(0);
+        assert!(relay.tell_deaths().is_err());
+    }
 }

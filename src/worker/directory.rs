@@ -38,6 +38,17 @@ impl Directory {
             self.len.fetch_sub(1, Ordering::Relaxed);
         }
     }
+
+    /// `worker` serves nobody any more: whoever receives its flows may.
+    pub(crate) fn forget(&self, worker: u8) {
+        self.flows.retain(|_, owner| {
+            let stays = *owner != worker;
+            if !stays {
+                self.len.fetch_sub(1, Ordering::Relaxed);
+            }
+            stays
+        });
+    }
 }
 
 #[cfg(test)]
@@ -58,6 +69,11 @@ mod tests {
         directory.remove(&tuple, 1);
         assert_eq!(directory.find(&tuple), Some(2));
         directory.remove(&tuple, 2);
+        assert_eq!(directory.find(&tuple), None);
+        directory.insert(tuple, 1);
+        directory.forget(2);
+        assert_eq!(directory.find(&tuple), Some(1));
+        directory.forget(1);
         assert_eq!(directory.find(&tuple), None);
         assert_eq!(directory.len.load(Ordering::Relaxed), 0);
     }

@@ -37,6 +37,11 @@ impl Listener {
         Self { id, settings, udp, tcp, tls, dtls, tcp_watch: Watch::default(), overflow: 0 }
     }
 
+    /// What its datagrams come through.
+    pub(crate) const fn udp(&self) -> Option<&UdpSocket> {
+        self.udp.as_ref()
+    }
+
     /// Who a datagram or connection is from.
     pub(super) fn client(
         &self,

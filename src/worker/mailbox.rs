@@ -32,6 +32,9 @@ pub(crate) enum Command {
     },
     /// Write what is queued, then end.
     Stop,
+    /// Die.
+    #[cfg(test)]
+    Panic,
 }
 
 /// From another worker.

@@ -239,6 +239,8 @@ impl Worker {
             match command {
                 Command::Reload { worker, engine } => self.reload(worker, engine),
                 Command::Stop => stop = true,
+                #[cfg(test)]
+                Command::Panic => panic!("on purpose"),
             }
         }
         for _ in 0..TRANSFERS {
