@@ -292,11 +292,17 @@ impl Server {
         &self.certificates
     }
 
-    /// Ends every call, writes what is queued, closes every socket. Returns when that is done; a second call does nothing.
-    pub fn stop(&mut self) {
+    /// Ends every call and lets nobody in any more. [`Server::stop`] waits until everybody has heard.
+    pub fn begin_stop(&self) {
         for worker in &self.workers {
+            // A dead worker needs no telling.
             worker.mailbox.command(Command::Stop);
         }
+    }
+
+    /// Ends every call, writes what is queued, closes every socket. Returns when that is done; a second call does nothing.
+    pub fn stop(&mut self) {
+        self.begin_stop();
         let step = Duration::from_millis(5);
         let mut waited = Duration::ZERO;
         for worker in &mut self.workers {

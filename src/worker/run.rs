@@ -122,6 +122,8 @@ pub(crate) struct Worker {
     pub(super) mailboxes: Arc<[Mailbox]>,
     inbox: Inbox,
     pub(super) counters: Arc<Counters>,
+    /// It was told to stop: whoever is here has its say, nobody else.
+    stopping: bool,
 }
 
 impl Worker {
@@ -167,6 +169,7 @@ impl Worker {
             mailboxes: parts.mailboxes,
             inbox: parts.inbox,
             counters: parts.counters,
+            stopping: false,
         };
         worker.watch_listeners()?;
         Ok(worker)
@@ -204,6 +207,7 @@ impl Worker {
             }
             if self.read_mailbox() && stop_at.is_none() {
                 stop_at = Some(self.now.time + STOP_GRACE);
+                self.stop_listening();
                 self.finish_clients();
             }
             self.run_timers();
@@ -232,6 +236,18 @@ impl Worker {
         self.flush_copies();
     }
 
+    /// Nobody comes in from here on. The UDP sockets stay open for the last words of DTLS sessions.
+    fn stop_listening(&mut self) {
+        self.stopping = true;
+        for listener in &mut self.listeners {
+            listener.tcp = None;
+            if let Some(udp) = &listener.udp {
+                // It fails only for a socket that is not watched.
+                drop(self.poller.remove(udp));
+            }
+        }
+    }
+
     /// Whether the worker was told to stop.
     fn read_mailbox(&mut self) -> bool {
         let mut stop = false;
@@ -245,7 +261,10 @@ impl Worker {
         }
         for _ in 0..TRANSFERS {
             let Ok(transfer) = self.inbox.transfers.try_recv() else { return stop };
-            self.take_over(transfer);
+            // Whoever came to a worker that ends may ask another relay.
+            if !self.stopping {
+                self.take_over(transfer);
+            }
         }
         // There may be more: come back at once, after the sockets had their turn.
         self.inbox.waker.wake();

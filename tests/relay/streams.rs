@@ -9,7 +9,7 @@ use tern::route::Transport;
 use tern::wire::stun::Method;
 use tern::worker::{DscpPolicy, ListenerSettings, Prefix};
 
-use crate::client::{Client, Probe, connect, peer, receive};
+use crate::client::{Client, Probe, connect, peer, receive, receives_nothing};
 use crate::relay::{Relay, Setup};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -74,6 +74,30 @@ fn media_of_a_stream_leaves_with_the_configured_dscp_and_no_ecn() {
     client.send_channel(CHANNEL, b"x");
     let meta = peer.receive();
     assert_eq!((meta.tos, meta.ttl), (46 << 2, 33));
+}
+
+/// A stopping worker waits half a second for readers that are slow, but for nobody new.
+#[test]
+fn a_relay_that_stops_lets_nobody_in_while_it_says_goodbye() {
+    let mut relay = Relay::with(&[Transport::Udp, Transport::Tcp]);
+    let (tcp, udp) = (relay.v4(Transport::Tcp), relay.v4(Transport::Udp));
+    let mut slow = Client::tcp(tcp);
+    let flood = peer(V4);
+    let relayed = slow.allocate();
+    slow.bind(CHANNEL, flood.local_addr().unwrap());
+    // Until the system's buffers are full and something waits for this reader.
+    while relay.lost("slow_reader") == 0 {
+        flood.send_to(&[1; 8 * 1024], relayed).unwrap();
+    }
+    let mailbox = peer(V4);
+    let mut request = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    request.extend([7; 12]);
+    relay.server.begin_stop();
+    relay.wait_for("the goodbye", |relay| relay.server.counters().value("released", "operator") == 1);
+    assert!(TcpStream::connect(tcp).is_err());
+    mailbox.send_to(&request, udp).unwrap();
+    assert!(receives_nothing(&mailbox));
+    relay.server.stop();
 }
 
 /// A connection whose segments carry `tos` from the first on.
