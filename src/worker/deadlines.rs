@@ -18,6 +18,8 @@ pub(super) enum Reminder {
     Peer(u64),
     /// A listener that ran out of descriptors.
     Listener(usize),
+    /// A relay that did.
+    Relay(u64),
 }
 
 impl From<LinkId> for Reminder {

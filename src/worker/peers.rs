@@ -9,6 +9,7 @@ use super::deadlines::Reminder;
 use super::pipe::Pipe;
 use super::relays::RelaySocket;
 use super::run::{Worker, token};
+use super::streams::ACCEPT_PAUSE;
 use super::watch::Watch;
 use crate::engine::{ConnectionId, Input};
 use crate::net::poll::{Event, Interest};
@@ -108,6 +109,7 @@ impl Worker {
                 Ok(None) => return,
                 Err(_) => {
                     self.counters.lose(Loss::AcceptFailed);
+                    self.watch_relay(id, Interest::NONE);
                     return;
                 }
             };
@@ -120,6 +122,17 @@ impl Worker {
             let key = self.peers.insert(Peer::new(accepted.stream, PeerStage::Waiting, None, Time::MAX));
             self.watch_peer(key);
             self.feed(Input::PeerAccepted { relay: id, peer: peer.into(), link: LinkId(key) });
+        }
+    }
+
+    /// A connection that cannot be accepted waits in the kernel and would be reported again at once, for nothing: the
+    /// relay is not watched for a while.
+    pub(super) fn watch_relay(&mut self, id: RelayId, interest: Interest) {
+        let Some(relay) = self.relays.get(id) else { return };
+        let RelaySocket::Tcp(listener) = &relay.socket else { return };
+        let changed = self.poller.modify(listener.as_ref(), Self::relay_token(id), interest);
+        if changed.is_err() || interest == Interest::NONE {
+            self.deadlines.remind(self.now.time + ACCEPT_PAUSE, Reminder::Relay(id.0));
         }
     }
 

@@ -289,6 +289,7 @@ impl Worker {
                 Reminder::Link(key) => self.link_due(LinkId(key)),
                 Reminder::Peer(key) => self.peer_due(key),
                 Reminder::Listener(index) => self.watch_listener_again(index),
+                Reminder::Relay(key) => self.watch_relay(RelayId(key), Interest::READ),
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::wire::proxy::{self, Proxy};
 /// Connections accepted per listener and turn.
 const ACCEPTS: usize = 64;
 /// Until a listener that found no descriptor is tried again.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// For what is queued on a connection that closes.
 const CLOSING: Duration = Duration::from_secs(5);
 /// The longest message of a client that has no allocation: a request with an access token and room to spare. Media
