@@ -251,17 +251,22 @@ impl Server {
         totals
     }
 
-    /// Goes on with other settings; calls are untouched. Sockets stay as they are: if the new settings name other
-    /// listeners, in whatever way that needs other sockets, nothing is changed and the report says so.
+    /// Goes on with other settings; calls are untouched. Sockets and threads stay as they are: if the new settings name
+    /// other listeners, in whatever way that needs other sockets, or another number of workers, nothing is changed and the
+    /// report says so.
     pub fn reload(&mut self, settings: ServerSettings) -> ReloadReport {
         let mut report = ReloadReport::default();
-        if settings.workers != self.settings.workers {
+        // Engines that count otherwise would hand messages over to workers that are not there, or keep them from those
+        // that are.
+        if [settings.workers, settings.engine.workers].iter().any(|count| *count != self.settings.workers) {
             report.needs_restart.push("workers".to_owned());
         }
         if !same_sockets(&settings.worker.listeners, &self.settings.worker.listeners)
             || settings.engine.listeners.len() != settings.worker.listeners.len()
         {
             report.needs_restart.push("listeners".to_owned());
+        }
+        if !report.needs_restart.is_empty() {
             return report;
         }
         let worker = Arc::new(settings.worker.clone());

@@ -318,6 +318,8 @@ fn a_reload_changes_what_it_can_and_names_the_rest() {
     client.send_channel(CHANNEL, b"still here");
     assert_eq!(receive(&peer).0, b"still here");
     changed.workers = 2;
+    let report = relay.server.reload(changed.settings());
+    assert_eq!((report.needs_restart, report.applied), (vec!["workers".to_owned()], Vec::new()));
     changed.worker.listeners.pop();
     let report = relay.server.reload(changed.settings());
     assert_eq!(report.needs_restart, ["workers", "listeners"]);
