@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/skip.rs"]
+mod skip;
+
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -10,6 +13,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+use skip::{Missing, need};
 use tempfile::TempDir;
 use tern::config::{Sources, load};
 use tern::time::UnixTime;
@@ -258,6 +262,29 @@ fn a_password_becomes_a_line_of_the_users_file() {
     folder.configure("[auth]\nusers_file = \"users\"\nrealm = \"example.org\"\n");
     let checked = output(&["check", "--config", &folder.text("tern.toml")]);
     assert_eq!((code(&checked), err(&checked)), (0, String::new()));
+}
+
+/// A terminal is what `script` (util-linux) makes for its child.
+#[test]
+fn a_password_typed_on_a_terminal_does_not_show() {
+    let version = Command::new("script").arg("--version").output();
+    need!(version.map_err(|error| Missing(format!("the program script: {error}"))));
+    let line = format!("{} credentials new --password --user alice", env!("CARGO_BIN_EXE_tern"));
+    let mut script = Command::new("timeout");
+    script.args(["60", "script", "--quiet", "--return", "--command", &line, "/dev/null"]);
+    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    while !shown.ends_with(b"Password: ") {
+        let mut byte = [0];
+        assert_eq!(screen.read(&mut byte).unwrap(), 1, "no prompt: {}", String::from_utf8_lossy(&shown));
+        shown.push(byte[0]);
+    }
+    keyboard.write_all(b"correct horse\n").unwrap();
+    screen.read_to_end(&mut shown).unwrap();
+    assert!(child.wait().unwrap().success());
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(shown.starts_with("Password: \r\nalice:tern:"), "{shown:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure, print};
@@ -165,15 +166,43 @@ fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     }
 }
 
-/// One line of standard input, without its end. On a terminal the user is asked; the typing shows.
+/// One line of standard input, without its end. On a terminal the user is asked, and the typing does not show.
 fn read_password(prompt: &str) -> Result<String, Failure> {
-    if std::io::stdin().is_terminal() {
+    let stdin = std::io::stdin();
+    let _hidden = if stdin.is_terminal() {
+        let hidden =
+            HiddenTyping::begin().context("cannot hide what is typed; give the password through a pipe")?;
         let mut terminal = std::io::stderr();
         write!(terminal, "{prompt}")
             .and_then(|()| terminal.flush())
             .context("cannot write to the terminal")?;
-    }
+        Some(hidden)
+    } else {
+        None
+    };
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("cannot read the password from standard input")?;
+    stdin.lock().read_line(&mut line).context("cannot read the password from standard input")?;
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// The terminal shows nothing of what is typed but the end of the line, until this is dropped.
+struct HiddenTyping(Termios);
+
+impl HiddenTyping {
+    fn begin() -> std::io::Result<Self> {
+        let stdin = std::io::stdin();
+        let before = tcgetattr(&stdin)?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        hidden.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for HiddenTyping {
+    fn drop(&mut self) {
+        // A terminal that has gone needs no restoring.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+    }
 }
