@@ -94,7 +94,7 @@ pub struct Streams {
     pub idle_timeout: Period,
     /// Per worker.
     pub max_connections: usize,
-    /// From one source address without an allocation, per worker.
+    /// From one source address without an allocation, DTLS sessions included, per worker.
     pub max_connections_per_source: u32,
     /// What may wait for one slow reader, in bytes.
     pub queue_bytes: usize,
