@@ -10,7 +10,6 @@
 
 mod allocate;
 mod allocation;
-mod arena;
 pub mod auth;
 mod binding;
 mod event;
@@ -43,7 +42,6 @@ pub use settings::{
 
 use allocate::Opening;
 use allocation::Allocation;
-use arena::Arena;
 use auth::Authenticated;
 use ports::{PortPool, PortSpace};
 use refusal::{Code, Refusal};
@@ -53,7 +51,7 @@ use tcp::Connection;
 use timer::TimerQueue;
 use timers::Wake;
 
-use crate::route::{Client, Endpoint, FiveTuple, LinkId, RelayId};
+use crate::route::{Arena, Client, Endpoint, FiveTuple, LinkId, RelayId};
 use crate::time::Now;
 use crate::wire::stun::{AttributeType, Class, Message, Method, TransactionId, Writer};
 

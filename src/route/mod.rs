@@ -3,10 +3,12 @@
 //! The engine decides, and says so in [`Delta`]s; the worker applies them to its table and reads the
 //! table once per packet. Later the kernel path mirrors the same deltas.
 
+mod arena;
 mod delta;
 mod key;
 mod table;
 
+pub(crate) use arena::{Arena, place};
 pub use delta::Delta;
 pub use key::{Client, Endpoint, FiveTuple, LinkId, ListenerId, RelayId, Transport};
 pub use table::{ChannelKey, ChannelValue, Flow, Header, Miss, Table};

@@ -11,7 +11,6 @@
 //! pipes, mailboxes, handshakes.
 
 mod actions;
-mod arena;
 mod counters;
 mod datapath;
 mod deadlines;

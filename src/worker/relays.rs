@@ -4,11 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::arena::place;
 use crate::engine::limits::{Bucket, Rate, UserBandwidth};
 use crate::net::tcp::TcpListener;
 use crate::net::udp::UdpSocket;
-use crate::route::RelayId;
+use crate::route::{RelayId, place};
 use crate::time::Time;
 
 /// Which way media goes.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use super::arena::{Arena, place};
 use super::counters::{Counters, Loss};
 use super::deadlines::{Deadlines, Reminder};
 use super::directory::Directory;
@@ -24,7 +23,7 @@ use crate::engine::{self, ConnectionId, Engine, Input};
 use crate::net::dtls::HalfOpen;
 use crate::net::poll::{Event, Events, Interest, Poller};
 use crate::net::udp::{Batch, SendBatch, SendStats};
-use crate::route::{FiveTuple, LinkId, RelayId, Table};
+use crate::route::{Arena, FiveTuple, LinkId, RelayId, Table, place};
 use crate::time::{Now, Time};
 
 /// Datagrams per receive.

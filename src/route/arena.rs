@@ -1,5 +1,5 @@
-//! Values behind keys that are never reused: the upper half of a key counts generations, so an event or a
-//! deadline that was meant for something gone finds nothing.
+//! Values behind keys that are never reused: the upper half of a key counts generations, so an event, a timer or a
+//! packet in flight that was meant for something gone finds nothing. The engine's and the workers' names are such keys.
 
 use slab::Slab;
 
@@ -8,49 +8,53 @@ const GENERATION_MASK: u64 = 0x0fff_ffff;
 
 /// A generational arena.
 #[derive(Debug)]
-pub(super) struct Arena<T> {
+pub(crate) struct Arena<T> {
     slots: Slab<(u64, T)>,
     generation: u64,
 }
 
 impl<T> Arena<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { slots: Slab::new(), generation: 0 }
     }
 
-    pub(super) fn insert(&mut self, value: T) -> u64 {
+    pub(crate) fn insert(&mut self, value: T) -> u64 {
         self.generation = self.generation.wrapping_add(1) & GENERATION_MASK;
         let place = self.slots.insert((self.generation, value));
         (self.generation << 32) | place as u64
     }
 
-    pub(super) fn get(&self, key: u64) -> Option<&T> {
+    pub(crate) fn get(&self, key: u64) -> Option<&T> {
         self.slots.get(place(key)).filter(|(generation, _)| *generation == key >> 32).map(|(_, value)| value)
     }
 
-    pub(super) fn get_mut(&mut self, key: u64) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut T> {
         self.slots
             .get_mut(place(key))
             .filter(|(generation, _)| *generation == key >> 32)
             .map(|(_, value)| value)
     }
 
-    pub(super) fn remove(&mut self, key: u64) -> Option<T> {
+    pub(crate) fn remove(&mut self, key: u64) -> Option<T> {
         self.get(key)?;
         self.slots.try_remove(place(key)).map(|(_, value)| value)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = u64> {
-        self.slots.iter().map(|(place, (generation, _))| (generation << 32) | place as u64)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.slots.iter().map(|(place, (generation, value))| ((generation << 32) | place as u64, value))
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = u64> {
+        self.iter().map(|(key, _)| key)
     }
 }
 
-/// The dense half of a key, also of the engine's keys.
-pub(super) const fn place(key: u64) -> usize {
+/// The dense half of a key.
+pub(crate) const fn place(key: u64) -> usize {
     (key & 0xffff_ffff) as usize
 }
 
