@@ -277,6 +277,32 @@ impl Answer {
     }
 }
 
+/// A channel that [`exchange`] binds.
+const CHANNEL: u16 = 0x4ffe;
+
+/// An allocation and media both ways, as indications and on a channel, in every length of padding and in as large pieces as
+/// the client's transport takes on any machine.
+pub(crate) fn exchange(client: &mut Client, ip: IpAddr) {
+    let peer = peer(ip);
+    let at = peer.local_addr().unwrap();
+    let relayed = client.allocate();
+    client.permit(ip);
+    client.send_to(at, b"hello");
+    assert_eq!(receive(&peer), (b"hello".to_vec(), relayed));
+    peer.send_to(b"hi", relayed).unwrap();
+    client.expect_data(at, b"hi");
+    client.bind(CHANNEL, at);
+    // A DTLS record has at most 16 KiB.
+    let longest = if matches!(client.wire, Wire::Stream(_)) { 60_000 } else { 8000 };
+    for size in [0, 1, 2, 3, 4, 160, 1200, 2000, longest] {
+        let data = vec![7; size];
+        peer.send_to(&data, relayed).unwrap();
+        client.expect_channel(CHANNEL, &data);
+        client.send_channel(CHANNEL, &data);
+        assert_eq!(receive(&peer).0, data);
+    }
+}
+
 pub(crate) fn send_indication(peer: SocketAddr, data: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(&mut bytes, Class::Indication, Method::SEND, transaction());

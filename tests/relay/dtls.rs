@@ -9,32 +9,12 @@ use tern::clock::Clock;
 use tern::route::Transport;
 use tern::wire::stun::{AttributeType, Method};
 
-use crate::client::{Client, Datagrams, peer, receive};
+use crate::client::{Client, Datagrams, exchange, peer, receive};
 use crate::relay::{Relay, Setup};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 const CHANNEL: u16 = 0x4004;
-
-/// Media both ways; one record has at most 16 KiB.
-fn exchange(client: &mut Client, ip: IpAddr) {
-    let peer = peer(ip);
-    let at = peer.local_addr().unwrap();
-    let relayed = client.allocate();
-    client.permit(ip);
-    client.send_to(at, b"hello");
-    assert_eq!(receive(&peer), (b"hello".to_vec(), relayed));
-    peer.send_to(b"hi", relayed).unwrap();
-    client.expect_data(at, b"hi");
-    client.bind(CHANNEL, at);
-    for size in [0, 1, 160, 1200, 8000] {
-        let data = vec![7; size];
-        peer.send_to(&data, relayed).unwrap();
-        client.expect_channel(CHANNEL, &data);
-        client.send_channel(CHANNEL, &data);
-        assert_eq!(receive(&peer).0, data);
-    }
-}
 
 #[test]
 fn a_dtls_client_is_served_on_both_families_and_in_both_versions() {

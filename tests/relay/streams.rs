@@ -9,32 +9,12 @@ use tern::route::Transport;
 use tern::wire::stun::Method;
 use tern::worker::{DscpPolicy, ListenerSettings, Prefix};
 
-use crate::client::{Client, Probe, connect, peer, receive, receives_nothing};
+use crate::client::{Client, Probe, connect, exchange, peer, receive, receives_nothing};
 use crate::relay::{Relay, Setup};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 const CHANNEL: u16 = 0x4001;
-
-/// Media both ways, as indications and on a channel, in every length of padding.
-pub(crate) fn exchange(client: &mut Client, ip: IpAddr) {
-    let peer = peer(ip);
-    let at = peer.local_addr().unwrap();
-    let relayed = client.allocate();
-    client.permit(ip);
-    client.send_to(at, b"hello");
-    assert_eq!(receive(&peer), (b"hello".to_vec(), relayed));
-    peer.send_to(b"hi", relayed).unwrap();
-    client.expect_data(at, b"hi");
-    client.bind(CHANNEL, at);
-    for size in [0, 1, 2, 3, 4, 160, 1200, 8000, 60_000] {
-        let data = vec![7; size];
-        peer.send_to(&data, relayed).unwrap();
-        client.expect_channel(CHANNEL, &data);
-        client.send_channel(CHANNEL, &data);
-        assert_eq!(receive(&peer).0, data);
-    }
-}
 
 #[test]
 fn a_tcp_client_is_served_on_both_families() {

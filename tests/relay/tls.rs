@@ -9,9 +9,9 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tern::route::Transport;
 use tern::wire::stun::Method;
 
-use crate::client::{Client, Stream, Wire, connect, peer};
+use crate::client::{Client, Stream, Wire, connect, exchange, peer};
 use crate::relay::{Relay, Setup};
-use crate::streams::{behind_proxy, exchange};
+use crate::streams::behind_proxy;
 use crate::tcp_peers::{bind_connection, control, listener, pattern, pipe, read_exactly, start_connect};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
