@@ -1,6 +1,6 @@
 //! The real binary: exit codes, messages, credentials, certificates, signals.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "support/skip.rs"]
 mod skip;

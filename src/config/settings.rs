@@ -43,7 +43,6 @@ impl Config {
                 media: self.media.settings(),
                 streams: self.streams.settings(),
                 dtls: self.dtls.settings(),
-                ..WorkerSettings::default()
             },
             engine: Arc::new(engine::Settings {
                 workers,

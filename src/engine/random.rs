@@ -67,12 +67,6 @@ impl Random {
         u32::from_le_bytes(self.bytes())
     }
 
-    /// Any number of 64 bits.
-    #[must_use]
-    pub fn next_u64(&mut self) -> u64 {
-        u64::from_le_bytes(self.bytes())
-    }
-
     /// A number below `bound`, each as likely as any other; zero if `bound` is zero.
     #[must_use]
     pub fn below(&mut self, bound: u32) -> u32 {

@@ -99,12 +99,6 @@ impl<K> TimerQueue<K> {
         true
     }
 
-    /// When a running timer will fire.
-    #[must_use]
-    pub fn deadline_of(&self, timer: TimerId) -> Option<Time> {
-        self.deadlines.get(self.place_of(timer)?).copied()
-    }
-
     /// The key of the earliest timer that is due at `now`. Ask until there is none.
     pub fn pop(&mut self, now: Time) -> Option<K> {
         if self.deadline()? > now {

@@ -23,8 +23,6 @@ impl Interest {
     pub const READ: Self = Self { read: true, write: false };
     /// Writing only: an outgoing connection, or a stream whose reader is behind and must not be read from.
     pub const WRITE: Self = Self { read: false, write: true };
-    /// Both.
-    pub const BOTH: Self = Self { read: true, write: true };
     /// Neither; errors and hang-ups still come.
     pub const NONE: Self = Self { read: false, write: false };
 }
@@ -191,14 +189,15 @@ mod tests {
     fn interest_can_change_and_end() {
         let poller = Poller::new().unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let both = Interest { read: true, write: true };
         poller.add(&socket, 7, Interest::NONE).unwrap();
         assert!(wait(&poller).is_empty());
-        poller.modify(&socket, 8, Interest::BOTH).unwrap();
+        poller.modify(&socket, 8, both).unwrap();
         let events = wait(&poller);
         assert_eq!((events[0].token, events[0].readable, events[0].writable), (8, false, true));
         poller.remove(&socket).unwrap();
         assert!(wait(&poller).is_empty());
-        assert!(poller.modify(&socket, 8, Interest::BOTH).is_err());
+        assert!(poller.modify(&socket, 8, both).is_err());
     }
 
     #[test]

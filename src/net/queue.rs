@@ -138,15 +138,6 @@ impl OutQueue {
         true
     }
 
-    /// Add the rest of a frame whose first bytes have been written past the queue, which must be empty. It is
-    /// never dropped and never refused: the bound is exceeded by one frame at most.
-    pub fn push_rest(&mut self, rest: &[u8]) {
-        debug_assert!(self.is_empty(), "frames in the queue would be overtaken");
-        if !rest.is_empty() {
-            self.append(rest, None);
-        }
-    }
-
     /// Drop the media whose deadline has passed, except a frame that is partly written.
     pub fn expire(&mut self, now: Time) {
         if now <= self.earliest {

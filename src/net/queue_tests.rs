@@ -96,18 +96,6 @@ fn control_over_the_bound_is_an_overflow_and_leaves_the_queue_as_it_was() {
 }
 
 #[test]
-fn a_rest_is_taken_even_over_the_bound() {
-    let mut queue = OutQueue::new(10);
-    queue.push_rest(b"");
-    assert!(queue.is_empty());
-    queue.push_rest(b"the rest of a long frame");
-    assert!(!queue.push_media(at(0), b"m", at(10)));
-    let mut wire = Vec::new();
-    assert_eq!(take(&mut queue, at(0), 100, &mut wire), Flushed::All);
-    assert_eq!(wire, b"the rest of a long frame");
-}
-
-#[test]
 fn a_sinks_error_is_passed_on() {
     let mut queue = OutQueue::new(1000);
     queue.push_control(b"x").unwrap();

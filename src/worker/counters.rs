@@ -71,8 +71,6 @@ named! {
         PeerNotPermitted = "peer_not_permitted",
         /// It had no hop left.
         HopLimit = "hop_limit",
-        /// A datagram larger than any buffer.
-        Truncated = "truncated",
         /// Over the rate of its allocation.
         SessionRate = "session_rate",
         /// Over the rate of its user.

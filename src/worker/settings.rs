@@ -180,15 +180,6 @@ impl Default for DtlsSettings {
     }
 }
 
-/// Bytes per second that may be relayed, each direction for itself; none is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BandwidthSettings {
-    /// For one allocation.
-    pub session: Option<u64>,
-    /// For all allocations of one user.
-    pub owner: Option<u64>,
-}
-
 /// Everything a worker needs besides the engine's own settings. All of it but the listeners can be reloaded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkerSettings {
@@ -200,6 +191,4 @@ pub struct WorkerSettings {
     pub streams: StreamSettings,
     /// DTLS clients.
     pub dtls: DtlsSettings,
-    /// Rates of relayed media.
-    pub bandwidth: BandwidthSettings,
 }
