@@ -69,10 +69,9 @@ fn binary() -> PathBuf {
 /// The first `turn:` server over UDP, the only transport that the crate relays over.
 fn udp_server(servers: &Value) -> RTCIceServer {
     for server in servers.as_array().expect("iceServers is a list") {
-        let urls = match &server["urls"] {
-            Value::Array(urls) => urls.clone(),
-            url => vec![url.clone()],
-        };
+        // One, or a list.
+        let urls = &server["urls"];
+        let urls = urls.as_array().map_or_else(|| vec![urls.clone()], Clone::clone);
         for url in urls.iter().filter_map(Value::as_str) {
             if url.starts_with("turn:") && !url.contains("transport=tcp") {
                 let text = |key: &str| server[key].as_str().expect("credentials are text").to_owned();
