@@ -132,17 +132,22 @@ impl SharedSecret {
     fn read(mut section: Section<'_>) -> Option<Self> {
         let id = section.required("id");
         let secret_file = section.required("secret_file");
-        let not_before = section.optional("not_before");
-        let not_after = section.optional("not_after");
-        if let (Some(from), Some(until)) = (not_before, not_after)
-            && from >= until
-        {
-            section.error("not_after", "lies before not_before: the secret would never be accepted");
-        }
+        let (not_before, not_after) = read_validity(&mut section);
         let place = section.place_of("secret_file");
         section.finish();
         Some(Self { id: id?, secret_file: secret_file?, not_before, not_after, place })
     }
+}
+
+/// From when and until when something is accepted.
+fn read_validity(section: &mut Section<'_>) -> (Option<Moment>, Option<Moment>) {
+    let validity = (section.optional("not_before"), section.optional("not_after"));
+    if let (Some(from), Some(until)) = validity
+        && from >= until
+    {
+        section.error("not_after", "lies before not_before: it would never be accepted");
+    }
+    validity
 }
 
 /// One `[[auth.nonce_key]]`.
@@ -193,8 +198,7 @@ impl OauthKey {
         let key_file = section.required("key_file");
         let mut algorithm = OauthAlgorithm::Aes256Gcm;
         section.read("algorithm", &mut algorithm);
-        let not_before = section.optional("not_before");
-        let not_after = section.optional("not_after");
+        let (not_before, not_after) = read_validity(&mut section);
         let place = section.place_of("key_file");
         section.finish();
         Some(Self { id: id?, key_file: key_file?, algorithm, not_before, not_after, place })

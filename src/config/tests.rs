@@ -197,6 +197,11 @@ fn what_is_wrong_is_said_with_its_place() {
             "tern.toml:6:1: error: expected [[auth.oauth_key]] with two brackets: there can be several",
         ),
         (
+            "[[auth.oauth_key]]\nid = \"b\"\nkey_file = \"k\"\nnot_before = 2026-07-02T00:00:00Z\nnot_after = 2026-07-01T00:00:00Z",
+            "tern.toml:6:1: error: auth.oauth_key: needs auth.oauth_server_name, the name that tokens are issued for\n\
+             tern.toml:10:13: error: auth.oauth_key.not_after: lies before not_before: it would never be accepted",
+        ),
+        (
             "[peers]\nallow = [\"10.0.0.0/33\"]",
             "tern.toml:7:10: error: peers.allow: expected an address or a range of addresses such as \"10.0.0.0/8\", found \"10.0.0.0/33\"",
         ),
