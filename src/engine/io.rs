@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::route::{Client, Delta, Endpoint, LinkId, ListenerId, RelayId};
+pub use crate::wire::stun::IcmpError;
 
 /// One event for the engine.
 #[derive(Debug)]
@@ -76,17 +77,6 @@ pub enum OpenError {
     PortTaken,
     /// No descriptors, no memory, no such address: another port does not help.
     Exhausted,
-}
-
-/// An ICMP error as the kernel's error queue reports it, for the ICMP attribute (RFC 8656 section 18.13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IcmpError {
-    /// ICMP or ICMPv6 type.
-    pub kind: u8,
-    /// Its code.
-    pub code: u8,
-    /// For "fragmentation needed" and "packet too big" the MTU; zero otherwise.
-    pub data: u32,
 }
 
 /// A TCP connection to a peer, as CONNECTION-ID carries it (RFC 6062 section 6.2.1). The upper byte is the worker's

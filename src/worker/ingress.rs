@@ -6,7 +6,7 @@ use super::counters::{Loss, Path};
 use super::datapath::{Arrival, Slot, Verdict};
 use super::relays::RelaySocket;
 use super::run::Worker;
-use crate::engine::{IcmpError, Input};
+use crate::engine::Input;
 use crate::net::poll::Event;
 use crate::net::udp::{Batch, Packet, UdpSocket};
 use crate::route::{RelayId, Transport};
@@ -105,8 +105,7 @@ impl Worker {
         for _ in 0..ERRORS {
             let Ok(Some(error)) = udp.recv_error() else { return };
             let peer = self.externals.attribute(error.peer).into();
-            let icmp = IcmpError { kind: error.icmp.kind, code: error.icmp.code, data: error.icmp.data };
-            self.feed(Input::PeerUnreachable { relay, peer, icmp });
+            self.feed(Input::PeerUnreachable { relay, peer, icmp: error.icmp });
         }
     }
 

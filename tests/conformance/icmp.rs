@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tern::engine::{IcmpError, Input};
 use tern::route::RelayId;
-use tern::wire::stun::{AddressFamily, AttributeType, Class, IcmpCode, Message, Method};
+use tern::wire::stun::{AddressFamily, AttributeType, Class, Message, Method};
 
 use crate::engine::{Caller, Rig, Setup, endpoint, udp};
 
@@ -41,7 +41,7 @@ fn an_icmp_error_is_a_data_indication() {
         let message = Message::parse(bytes).unwrap();
         assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
         assert_eq!(message.xor_peer_address(), Ok(Some(peer.parse().unwrap())));
-        assert_eq!(message.icmp(), Ok(Some(IcmpCode { kind: 3, code: 4, data: 1280 })));
+        assert_eq!(message.icmp(), Ok(Some(IcmpError { kind: 3, code: 4, data: 1280 })));
         assert_eq!(message.data(), None);
     }
 }

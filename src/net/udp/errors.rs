@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::net::sys::control::{self, Control};
+pub use crate::wire::stun::IcmpError;
 
 /// `ee_origin`: this machine, an ICMP message, an ICMPv6 message.
 const ORIGIN_LOCAL: u8 = 1;
@@ -12,17 +13,6 @@ const ORIGIN_ICMP6: u8 = 3;
 const ICMP_UNREACHABLE: u8 = 3;
 const ICMP_FRAGMENTATION_NEEDED: u8 = 4;
 const ICMP6_PACKET_TOO_BIG: u8 = 2;
-
-/// An ICMP error, for the ICMP attribute of RFC 8656 section 18.13.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IcmpError {
-    /// ICMP or ICMPv6 type, as the peer's address family has it.
-    pub kind: u8,
-    /// Its code.
-    pub code: u8,
-    /// For "fragmentation needed" and "packet too big" the MTU; zero otherwise.
-    pub data: u32,
-}
 
 /// One entry of a socket's error queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

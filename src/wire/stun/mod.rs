@@ -26,7 +26,8 @@ pub use media::{
 pub use message::{Attribute, Attributes, Message, ParseError, TransactionId, UnknownAttributes};
 pub use method::{Class, Method};
 pub use readers::{
-    AttributeError, AttributeFault, ChangeRequest, ErrorCode, IcmpCode, PasswordAlgorithm, PasswordAlgorithms,
+    AttributeError, AttributeFault, ChangeRequest, ErrorCode, IcmpError, PasswordAlgorithm,
+    PasswordAlgorithms,
 };
 pub use writer::{TooLong, Writer};
 

@@ -64,7 +64,7 @@ pub struct ChangeRequest {
 
 /// ICMP (RFC 8656 section 18.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IcmpCode {
+pub struct IcmpError {
     /// ICMP or ICMPv6 type.
     pub kind: u8,
     /// Its code.
@@ -73,7 +73,7 @@ pub struct IcmpCode {
     pub data: u32,
 }
 
-impl IcmpCode {
+impl IcmpError {
     /// Seven bits of type and nine of code share sixteen bits. No error type of ICMP or ICMPv6 is above 127.
     pub(super) fn encode(kind: u8, code: u8) -> u16 {
         (u16::from(kind & 0x7F) << 9) | u16::from(code)
@@ -282,14 +282,14 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// Not eight bytes, or a code above 255.
-    pub fn icmp(&self) -> Result<Option<IcmpCode>, AttributeError> {
+    pub fn icmp(&self) -> Result<Option<IcmpError>, AttributeError> {
         self.read(AttributeType::ICMP, |value| {
             let [_, _, k0, k1, data @ ..] = exactly::<8>(value)?;
             // The ninth bit of the code is the lowest of this byte.
             if k0 & 1 != 0 {
                 return Err(AttributeFault::Value);
             }
-            Ok(IcmpCode { kind: k0 >> 1, code: k1, data: u32::from_be_bytes(data) })
+            Ok(IcmpError { kind: k0 >> 1, code: k1, data: u32::from_be_bytes(data) })
         })
     }
 

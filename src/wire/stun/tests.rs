@@ -429,7 +429,7 @@ fn small_attributes_read_as_written() {
     assert_eq!(message.access_token(), Some(&b"token"[..]));
     assert_eq!(message.connection_id(), Ok(Some(7)));
     assert_eq!(message.channel_number(), Ok(Some(0x4001)));
-    assert_eq!(message.icmp(), Ok(Some(IcmpCode { kind: 3, code: 4, data: 1500 })));
+    assert_eq!(message.icmp(), Ok(Some(IcmpError { kind: 3, code: 4, data: 1500 })));
     assert_eq!(message.find(AttributeType::ICMP), Some(&[0, 0, 6, 4, 0, 0, 5, 0xDC][..]));
     assert_eq!(message.change_request(), Ok(Some(ChangeRequest { address: true, port: true })));
     assert_eq!(message.response_port(), Ok(Some(0x1234)));

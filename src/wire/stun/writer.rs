@@ -166,7 +166,7 @@ impl<'b> Writer<'b> {
 
     /// ICMP (RFC 8656 section 18.13).
     pub fn icmp(&mut self, kind: u8, code: u8, data: u32) -> &mut Self {
-        let [k0, k1] = super::readers::IcmpCode::encode(kind, code).to_be_bytes();
+        let [k0, k1] = super::readers::IcmpError::encode(kind, code).to_be_bytes();
         let [d0, d1, d2, d3] = data.to_be_bytes();
         self.attribute(AttributeType::ICMP, &[0, 0, k0, k1, d0, d1, d2, d3])
     }
