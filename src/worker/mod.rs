@@ -1,10 +1,10 @@
 //! One thread per core that carries the packets: its sockets, its clients' connections, one engine, one route
 //! table. Nothing on a packet's way is shared with another worker.
 //!
-//! The way of a packet: the poller names a socket, a batch is received, [`ingress`] tells by the first byte what each
-//! datagram is. Media meets [`datapath`]: a look into the route table, a header edited in place, a send. Everything else
-//! is a STUN message for the engine, whose actions [`actions`] carries out. Clients over TCP and TLS come through
-//! [`streams`], over DTLS through [`dtls`], TCP peers through [`peers`].
+//! The way of a packet: the poller names a socket, a batch is received, `ingress` tells by the first byte what each
+//! datagram is. Media meets `datapath`: a look into the route table, a header edited in place, a send. Everything else
+//! is a STUN message for the engine, whose actions `actions` carries out. Clients over TCP and TLS come through
+//! `streams`, over DTLS through `dtls`, TCP peers through `peers`.
 //!
 //! The poller is level-triggered and every socket gets one batch, or one read, per turn: none starves another, and
 //! what is left is reported again. Nothing blocks. Whatever waits for somebody else is bounded: connections' queues,
