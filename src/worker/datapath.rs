@@ -183,7 +183,7 @@ impl Worker {
         Ok(())
     }
 
-    fn check_rate(&self, relay: RelayId, way: Way, bytes: usize) -> Result<(), Loss> {
+    pub(super) fn check_rate(&self, relay: RelayId, way: Way, bytes: usize) -> Result<(), Loss> {
         let limits = &self.engine_settings.limits;
         let relay = self.relays.get(relay).ok_or(Loss::NoAllocation)?;
         if !relay.session_admits(limits.session_bandwidth, way, self.now.time, bytes) {

@@ -16,6 +16,8 @@ pub(super) enum Reminder {
     Link(u64),
     /// A connection to a peer.
     Peer(u64),
+    /// A pipe that has used up its bandwidth.
+    Pipe(u64),
     /// A listener that ran out of descriptors.
     Listener(usize),
     /// A relay that did.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::counters::Loss;
 use super::deadlines::Reminder;
 use super::pipe::Pipe;
-use super::relays::RelaySocket;
+use super::relays::{RelaySocket, Way};
 use super::run::{Worker, token};
 use super::streams::ACCEPT_PAUSE;
 use super::watch::Watch;
@@ -41,6 +41,8 @@ pub(super) enum PeerStage {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) tcp: TcpStream,
+    /// Whose bandwidth its pipe uses.
+    pub(super) relay: RelayId,
     pub(super) stage: PeerStage,
     pub(super) connection: Option<ConnectionId>,
     pub(super) to_peer: Pipe,
@@ -53,9 +55,16 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    fn new(tcp: TcpStream, stage: PeerStage, connection: Option<ConnectionId>, due: Time) -> Self {
+    fn new(
+        tcp: TcpStream,
+        relay: RelayId,
+        stage: PeerStage,
+        connection: Option<ConnectionId>,
+        due: Time,
+    ) -> Self {
         Self {
             tcp,
+            relay,
             stage,
             connection,
             to_peer: Pipe::default(),
@@ -63,6 +72,21 @@ impl Peer {
             blocked: false,
             due,
             watch: Watch::default(),
+        }
+    }
+
+    /// One of its two directions.
+    pub(super) const fn pipe(&self, way: Way) -> &Pipe {
+        match way {
+            Way::ToPeer => &self.to_peer,
+            Way::ToClient => &self.to_client,
+        }
+    }
+
+    pub(super) const fn pipe_mut(&mut self, way: Way) -> &mut Pipe {
+        match way {
+            Way::ToPeer => &mut self.to_peer,
+            Way::ToClient => &mut self.to_client,
         }
     }
 
@@ -93,7 +117,7 @@ impl Worker {
             return;
         };
         let due = self.now.time + CONNECT_TIMEOUT;
-        let key = self.peers.insert(Peer::new(tcp, PeerStage::Connecting, Some(connection), due));
+        let key = self.peers.insert(Peer::new(tcp, relay, PeerStage::Connecting, Some(connection), due));
         self.connections.insert(connection, key);
         self.deadlines.remind(due, Reminder::Peer(key));
         self.watch_peer(key);
@@ -119,7 +143,7 @@ impl Worker {
                 accepted.stream.abort();
                 continue;
             }
-            let key = self.peers.insert(Peer::new(accepted.stream, PeerStage::Waiting, None, Time::MAX));
+            let key = self.peers.insert(Peer::new(accepted.stream, id, PeerStage::Waiting, None, Time::MAX));
             self.watch_peer(key);
             self.feed(Input::PeerAccepted { relay: id, peer: peer.into(), link: LinkId(key) });
         }

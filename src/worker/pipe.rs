@@ -1,5 +1,5 @@
 //! Bytes on their way between a client's data connection and a peer (RFC 6062): bounded, and whoever sends faster than
-//! the other reads is not read from.
+//! the other reads, or than the allocation's bandwidth admits, is not read from.
 
 use std::collections::VecDeque;
 
@@ -10,6 +10,9 @@ const HIGH_WATER: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
     waiting: VecDeque<u8>,
+    /// Bytes that were read and not yet paid for out of the bandwidth: until then nothing more is read. A stream cannot
+    /// drop what is too much, so it waits.
+    pub(super) owed: usize,
     /// Nothing more comes in.
     pub(super) ended: bool,
     /// The receiver has been told so.
@@ -19,10 +22,11 @@ pub(super) struct Pipe {
 impl Pipe {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.waiting.extend(bytes);
+        self.owed = self.owed.saturating_add(bytes.len());
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < HIGH_WATER
+        self.owed == 0 && self.waiting.len() < HIGH_WATER
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -62,6 +66,8 @@ mod tests {
         while !pipe.is_empty() {
             pipe.advance(pipe.front().len());
         }
+        assert!(!pipe.has_room(), "not paid for");
+        pipe.owed = 0;
         assert!(pipe.has_room() && pipe.must_shut());
         pipe.shut = true;
         assert!(!pipe.must_shut());

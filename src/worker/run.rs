@@ -287,6 +287,7 @@ impl Worker {
             match reminder {
                 Reminder::Link(key) => self.link_due(LinkId(key)),
                 Reminder::Peer(key) => self.peer_due(key),
+                Reminder::Pipe(key) => self.pipe_due(key),
                 Reminder::Listener(index) => self.watch_listener_again(index),
                 Reminder::Relay(key) => self.watch_relay(RelayId(key), Interest::READ),
             }

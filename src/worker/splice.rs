@@ -1,7 +1,10 @@
 //! Two connections as one pipe (RFC 6062 section 5.4): bytes both ways, each direction held back when its receiver is
 //! slow, each ended on its own when its sender ends.
 
+use super::counters::Loss;
+use super::deadlines::Reminder;
 use super::peers::PeerStage;
+use super::relays::Way;
 use super::run::{Link, Worker};
 use super::stream::{Stage, is_transient};
 use crate::engine::{ConnectionId, Input};
@@ -10,6 +13,12 @@ use crate::net::queue::Flushed;
 use crate::route::LinkId;
 
 use std::io;
+use std::time::Duration;
+
+/// Bandwidth is taken in parts no larger than any bucket.
+const PART: usize = 16 * 1024;
+/// How long a pipe without bandwidth waits before it asks again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Worker {
     /// Makes both one pipe. A peer that has left meanwhile takes the client's connection along.
@@ -37,6 +46,7 @@ impl Worker {
         match self.peers.get_mut(key) {
             Some(peer) if peer.stage == PeerStage::Spliced(client) => {
                 peer.to_peer.push(bytes);
+                self.pay(key, Way::ToPeer);
                 self.pump_to_peer(key);
             }
             Some(_) | None => self.drop_stream(client),
@@ -138,10 +148,39 @@ impl Worker {
         match read {
             Err(error) if !is_transient(&error) => self.lose_peer(key),
             Ok(_) | Err(_) => {
+                self.pay(key, Way::ToClient);
                 self.watch_peer(key);
                 self.mark_dirty(client);
             }
         }
+    }
+
+    /// Takes what was read out of the allocation's and the user's bandwidth; what is not to be had now, later.
+    fn pay(&mut self, key: u64, way: Way) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let (relay, mut owed) = (peer.relay, peer.pipe(way).owed);
+        while owed > 0 {
+            let part = owed.min(PART);
+            match self.check_rate(relay, way, part) {
+                Ok(()) => owed = owed.saturating_sub(part),
+                Err(Loss::SessionRate | Loss::OwnerRate) => {
+                    self.deadlines.remind(self.now.time + PAUSE, Reminder::Pipe(key));
+                    break;
+                }
+                // The allocation is gone, and the pipe goes with it.
+                Err(_) => owed = 0,
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.pipe_mut(way).owed = owed;
+        }
+    }
+
+    /// Some bandwidth may be there again.
+    pub(super) fn pipe_due(&mut self, key: u64) {
+        self.pay(key, Way::ToPeer);
+        self.pay(key, Way::ToClient);
+        self.pumped(key);
     }
 
     /// After some bytes went on: is there room again, or nothing left to do?

@@ -4,11 +4,12 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use tern::engine::limits::Rate;
 use tern::route::Transport;
 use tern::wire::stun::{AttributeType, Message, Method};
 
 use crate::client::{Client, Frame, Wire, connect};
-use crate::relay::Relay;
+use crate::relay::{Relay, Setup};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -185,4 +186,59 @@ pub(crate) fn pattern(count: usize) -> Vec<u8> {
 fn slow_read(mut peer: TcpStream, count: usize) -> Vec<u8> {
     std::thread::sleep(Duration::from_millis(100));
     read_exactly(&mut peer, count)
+}
+
+#[test]
+fn a_pipe_keeps_to_its_rate_without_losing_a_byte() {
+    // A second's worth is far more than the burst: the rest waits its turn, and comes.
+    const BYTES: usize = 400_000;
+    let mut setup = Setup::new(&[Transport::Tcp]);
+    setup.session_rate = Some(Rate::new(1_000_000, 0));
+    let relay = setup.start();
+    let (mut client, _) = control(&relay);
+    let (listener, at) = listener();
+    let id = start_connect(&mut client, at);
+    let (mut peer, _) = listener.accept().unwrap();
+    let mut data = Client::tcp(relay.v4(Transport::Tcp));
+    bind_connection(&mut data, id);
+    let sent: Vec<u8> = (0u8..=250).cycle().take(BYTES).collect();
+    let down = std::thread::spawn({
+        let sent = sent.clone();
+        move || {
+            peer.write_all(&sent).unwrap();
+            read_exactly(&mut peer, BYTES)
+        }
+    });
+    assert_eq!(read_exactly(pipe(&mut data), BYTES), sent);
+    pipe(&mut data).write_all(&sent).unwrap();
+    assert_eq!(down.join().unwrap(), sent);
+}
+
+#[test]
+fn a_pipe_without_bandwidth_reads_no_more_than_it_began_with() {
+    // The burst is the largest packet there can be, and one read may exceed it.
+    const MOST: usize = 3 * 65 * 1024;
+    let mut setup = Setup::new(&[Transport::Tcp]);
+    setup.user_rate = Some(Rate::new(1, 0));
+    let relay = setup.start();
+    let (mut client, _) = control(&relay);
+    let (listener, at) = listener();
+    let id = start_connect(&mut client, at);
+    let (peer, _) = listener.accept().unwrap();
+    let mut data = Client::tcp(relay.v4(Transport::Tcp));
+    bind_connection(&mut data, id);
+    // Ends when the test closes its end: the relay never takes all of it.
+    let writer = std::thread::spawn({
+        let mut peer = peer.try_clone().unwrap();
+        move || peer.write_all(&[1; 64 << 20])
+    });
+    let mut received = 0;
+    pipe(&mut data).tcp().set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut buffer = [0; 8192];
+    while let Ok(count) = pipe(&mut data).read(&mut buffer) {
+        received += count;
+    }
+    assert!((1..MOST).contains(&received), "{received} bytes");
+    peer.shutdown(Shutdown::Both).unwrap();
+    assert!(writer.join().unwrap().is_err());
 }
