@@ -104,13 +104,13 @@ async function startCall() {
   byId("hang-up").disabled = false;
   const start = performance.now();
   const settings = { iceServers, iceTransportPolicy: "relay" };
-  const current = { context: new AudioContext(), messages: 0, timers: [] };
+  const current = { context: new AudioContext(), messages: 0, candidates: 0, timers: [] };
   call = current;
   try {
     const [caller, callee] = [new RTCPeerConnection(settings), new RTCPeerConnection(settings)];
     Object.assign(current, { caller, callee });
-    exchange(caller, callee, start);
-    exchange(callee, caller, start);
+    exchange(current, caller, callee, start);
+    exchange(current, callee, caller, start);
     const stream = tone(current.context);
     stream.getTracks().forEach((track) => caller.addTrack(track, stream));
     callee.ondatachannel = ({ channel }) => { channel.onmessage = ({ data }) => channel.send(data); };
@@ -128,14 +128,23 @@ async function startCall() {
     await caller.setRemoteDescription(callee.localDescription);
     setText("call-status", "Connecting…");
     current.timers.push(setInterval(() => showFigures(current), 1000));
+    await Promise.all([gathered(caller), gathered(callee)]);
+    // Without a candidate on either side, the browser would wait forever.
+    if (call === current && !current.candidates) {
+      hangUp();
+      setText("call-status", "The call failed: the relay gave no address; see the errors above.");
+    }
   } catch (error) {
     if (call === current) hangUp();
     setText("call-status", `The call failed: ${error.message}`);
   }
 }
 
-function exchange(from, to, start) {
-  from.onicecandidate = ({ candidate }) => { to.addIceCandidate(candidate ?? undefined).catch(() => {}); };
+function exchange(current, from, to, start) {
+  from.onicecandidate = ({ candidate }) => {
+    if (candidate?.candidate) current.candidates++;
+    to.addIceCandidate(candidate ?? undefined).catch(() => {});
+  };
   from.onicecandidateerror = (event) => reportError(event, start);
 }
 
