@@ -90,6 +90,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     };
     let process = new_process(&pages)?;
     let settings = config.settings(secrets, &process).map_err(|fault| configuration_failure(&fault))?;
+    warn_of_foreign_addresses(&config);
     let descriptors = descriptors::raise();
     // Nobody needs all ports of a development relay.
     if !args.dev {
@@ -278,6 +279,20 @@ fn new_process(pages: &[TcpListener]) -> Result<Process, Failure> {
         addresses: machine::all_addresses(),
         protected: page_addresses(pages),
     })
+}
+
+/// Without an address of its own a relay starts and refuses every allocation. It may get the address later, as
+/// one that moves between machines does, so this is no error.
+fn warn_of_foreign_addresses(config: &Config) {
+    for relay in config.relay_addresses() {
+        if let Err(error) = std::net::UdpSocket::bind((relay.bind, 0)) {
+            tracing::warn!(
+                address = %relay.bind,
+                %error,
+                "relay.addresses: not an address of this machine, so nothing can be relayed from it; behind a 1:1 NAT write {{ bind = \"own address\", external = \"public address\" }}"
+            );
+        }
+    }
 }
 
 fn log_problems(problems: &Problems) {
