@@ -158,6 +158,7 @@ async fn send_all(channel: &RTCDataChannel) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webrtc_connects_through_a_development_relay() {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().expect("it is the first");
     let (_relay, servers) = Relay::start();
     let server = udp_server(&servers);
     let (mut one, mut other) = (End::new(server.clone()).await, End::new(server).await);
