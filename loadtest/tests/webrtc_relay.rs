@@ -181,6 +181,6 @@ async fn webrtc_connects_through_a_development_relay() {
     tokio::join!(send_all(&here), send_all(&there), one.receive_all(), other.receive_all());
     one.assert_relayed().await;
     other.assert_relayed().await;
-    one.connection.close().await.unwrap();
-    other.connection.close().await.unwrap();
+    // Whichever closes second may find its association gone with the first, which the crate calls an error.
+    let _ = tokio::join!(one.connection.close(), other.connection.close());
 }
