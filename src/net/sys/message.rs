@@ -1,4 +1,4 @@
-//! recvmmsg, sendmmsg, and recvmsg on the error queue.
+//! recvmmsg and sendmmsg, recvmsg and sendmsg where there is only one message, and recvmsg on the error queue.
 //!
 //! The headers that the kernel wants, full of pointers, are made on the stack for each call and gone after it.
 
@@ -62,19 +62,27 @@ pub(in crate::net) fn receive<'a>(
         header.write(header_of(name, name_length, vector, control, control_length));
         count += 1;
     }
-    // SAFETY: the first `count` headers are initialised. Each points to its own initialised vector, address
-    // and control bytes and to its own space, with their true lengths; all of them are borrowed mutably until
-    // this function returns, so nobody else reads or writes what the kernel writes.
-    let received = unsafe {
-        libc::recvmmsg(
-            fd.as_raw_fd(),
-            headers.as_mut_ptr().cast(),
-            u32::try_from(count).unwrap_or_default(),
-            libc::MSG_DONTWAIT,
-            std::ptr::null_mut(),
-        )
+    let received = match headers.first_mut() {
+        Some(header) if count == 1 => {
+            // SAFETY: the first header has been initialised above, and points to what is described below.
+            receive_one(fd, unsafe { header.assume_init_mut() })?
+        }
+        _ => {
+            // SAFETY: the first `count` headers are initialised. Each points to its own initialised vector, address
+            // and control bytes and to its own space, with their true lengths; all of them are borrowed mutably
+            // until this function returns, so nobody else reads or writes what the kernel writes.
+            let received = unsafe {
+                libc::recvmmsg(
+                    fd.as_raw_fd(),
+                    headers.as_mut_ptr().cast(),
+                    u32::try_from(count).unwrap_or_default(),
+                    libc::MSG_DONTWAIT,
+                    std::ptr::null_mut(),
+                )
+            };
+            usize::try_from(received).map_err(|_| io::Error::last_os_error())?
+        }
     };
-    let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
     for (header, slot) in headers.iter().take(received.min(count)).zip(slots) {
         // SAFETY: among the first `count`, which have been initialised above.
         let header = unsafe { header.assume_init_ref() };
@@ -86,6 +94,16 @@ pub(in crate::net) fn receive<'a>(
         }
     }
     Ok(received)
+}
+
+/// `recvmsg` in the clothes of a `recvmmsg` of one: it spares the kernel a loop, a timeout and a copy. The header must
+/// be one of those that [`receive`] makes.
+fn receive_one(fd: BorrowedFd<'_>, header: &mut libc::mmsghdr) -> io::Result<usize> {
+    // SAFETY: the header points to one initialised vector, to an address and to control bytes with their true lengths,
+    // all borrowed mutably by the caller until this function has returned.
+    let length = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header.msg_hdr, libc::MSG_DONTWAIT) };
+    header.msg_len = u32::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    Ok(1)
 }
 
 /// Sends without waiting, at most [`MAX_MESSAGES`] of `messages`. Returns how many were taken; an error only
@@ -104,16 +122,18 @@ pub(in crate::net) fn send<'a>(
         header.write(header_of(name, message.destination.length(), vector, control, message.control.len()));
         count += 1;
     }
+    let (start, flags) =
+        (headers.as_mut_ptr().cast::<libc::mmsghdr>(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
     // SAFETY: the first `count` headers are initialised. Each points to its own initialised vector and to an
     // address, control bytes and a payload that are borrowed for `'a`, which outlives the call, with their
-    // true lengths. The kernel only reads them; it writes to the headers alone.
+    // true lengths. The kernel only reads them; it writes to the headers alone. One message spares the kernel a loop
+    // and a copy: `start` is then the only header, and `msg_hdr` its first field.
     let sent = unsafe {
-        libc::sendmmsg(
-            fd.as_raw_fd(),
-            headers.as_mut_ptr().cast(),
-            u32::try_from(count).unwrap_or_default(),
-            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-        )
+        if count == 1 {
+            if libc::sendmsg(fd.as_raw_fd(), start.cast(), flags) < 0 { -1 } else { 1 }
+        } else {
+            libc::sendmmsg(fd.as_raw_fd(), start, u32::try_from(count).unwrap_or_default(), flags)
+        }
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
