@@ -11,6 +11,7 @@
 
 mod batch;
 mod errors;
+mod habit;
 mod send;
 mod socket;
 

@@ -1,6 +1,7 @@
 //! Datagrams from the sockets: clients' on the listeners, peers' on the relays.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use super::counters::{Loss, Path};
 use super::datapath::{Arrival, Slot, Verdict};
@@ -16,20 +17,25 @@ use crate::wire::demux::{Kind, classify};
 const ERRORS: usize = 16;
 
 impl Worker {
-    /// One batch from a listener.
+    /// What a listener usually has.
     pub(super) fn listener_ready(&mut self, at: usize, batch: &mut Batch) {
-        let Some(udp) = self.listeners.get(at).and_then(|listener| listener.udp.as_ref()) else { return };
-        let count = receive(udp, batch);
+        let Some(expected) = self.listener_socket(at).map(UdpSocket::expects) else { return };
+        self.make_room(expected, batch);
+        let Some(udp) = self.listener_socket(at) else { return };
+        let received = receive(udp, batch);
         if let (Some(total), Some(listener)) = (batch.overflow(), self.listeners.get_mut(at)) {
             let fresh = total.wrapping_sub(std::mem::replace(&mut listener.overflow, total));
             self.counters.lose_many(Loss::ReceiveOverflow, u64::from(fresh));
         }
-        for index in 0..count {
+        for index in received {
             if let Some(packet) = batch.packet(index) {
                 self.client_datagram(at, index, &packet);
             }
         }
-        self.flush_media(batch);
+    }
+
+    fn listener_socket(&self, at: usize) -> Option<&UdpSocket> {
+        self.listeners.get(at)?.udp.as_ref()
     }
 
     fn client_datagram(&mut self, at: usize, index: usize, packet: &Packet<'_>) {
@@ -53,8 +59,8 @@ impl Worker {
         }
     }
 
-    /// One message or media frame of a client, over whichever transport. `slot` is where it lies in the batch that was
-    /// just received, if it does.
+    /// One message or media frame of a client, over whichever transport. `slot` is where it lies in the turn's batch, if it
+    /// does.
     pub(super) fn client_bytes(&mut self, arrival: &Arrival, bytes: &[u8], slot: Option<Slot>) {
         self.counters.pass(Path::FromClient, bytes.len());
         match self.judge(&arrival.client, bytes) {
@@ -75,29 +81,33 @@ impl Worker {
         }
     }
 
-    /// One batch from a relay, or its errors, or its connections.
+    /// What a relay usually has, or its errors, or its connections.
     pub(super) fn relay_ready(&mut self, id: RelayId, event: Event, batch: &mut Batch) {
         let Some(relay) = self.relays.get(id) else { return };
         let RelaySocket::Udp(udp) = &relay.socket else {
             self.accept_peers(id);
             return;
         };
+        let expected = udp.expects();
         if event.error {
             let udp = udp.clone();
             self.read_errors(id, &udp);
         }
+        if !event.readable {
+            return;
+        }
+        self.make_room(expected, batch);
         let Some(udp) = self.relays.get(id).and_then(|relay| relay.udp()) else { return };
-        let count = receive(udp, batch);
+        let received = receive(udp, batch);
         if let (Some(total), Some(relay)) = (batch.overflow(), self.relays.get_mut(id)) {
             let fresh = total.wrapping_sub(std::mem::replace(&mut relay.overflow, total));
             self.counters.lose_many(Loss::ReceiveOverflow, u64::from(fresh));
         }
-        for index in 0..count {
+        for index in received {
             if let Some(packet) = batch.packet(index) {
                 self.peer_datagram(id, index, packet);
             }
         }
-        self.flush_media(batch);
     }
 
     /// What the network said about packets to peers (RFC 8656 section 11.5).
@@ -109,15 +119,24 @@ impl Worker {
         }
     }
 
-    fn flush_media(&mut self, batch: &Batch) {
+    /// Room for `expected` more datagrams behind what other sockets have brought during this turn.
+    fn make_room(&mut self, expected: usize, batch: &mut Batch) {
+        if expected > batch.free() {
+            self.flush_media(batch);
+        }
+    }
+
+    /// Sends the media of the datagrams in `batch`, whose room is free then.
+    pub(super) fn flush_media(&mut self, batch: &mut Batch) {
         if !self.sends.is_empty() {
             let stats = self.sends.flush(batch);
             self.count_sends(stats);
         }
+        batch.clear();
     }
 }
 
 /// An error here is none that a datagram could cause; the socket will be reported again.
-fn receive(udp: &UdpSocket, batch: &mut Batch) -> usize {
-    udp.recv_batch(batch).unwrap_or(0)
+fn receive(udp: &UdpSocket, batch: &mut Batch) -> Range<usize> {
+    udp.recv_usual(batch).unwrap_or_default()
 }

@@ -26,8 +26,9 @@ use crate::net::udp::{Batch, SendBatch, SendStats};
 use crate::route::{Arena, FiveTuple, LinkId, RelayId, Table, place};
 use crate::time::{Now, Time};
 
-/// Datagrams per receive.
-const BATCH: usize = 32;
+/// Received datagrams that are held at once, of whichever sockets; their media leaves when there is no room for more,
+/// and at the end of the turn.
+const BATCH: usize = 64;
 /// Events per turn; more wait for the next.
 const EVENTS: usize = 256;
 /// Messages of other workers per turn.
@@ -109,7 +110,7 @@ pub(crate) struct Worker {
     pub(super) from_mailbox: bool,
     /// The engine wants the message just handled to go to this worker.
     pub(super) forward: Option<u8>,
-    /// Media, edited in place in the batch that was just received.
+    /// Media, edited in place in the batch of this turn.
     pub(super) sends: SendBatch,
     /// Everything else.
     pub(super) copies: SendBatch,
@@ -204,6 +205,7 @@ impl Worker {
             for event in events.iter() {
                 self.dispatch(event, &mut batch);
             }
+            self.flush_media(&mut batch);
             if self.read_mailbox() && stop_at.is_none() {
                 stop_at = Some(self.now.time + STOP_GRACE);
                 self.stop_listening();

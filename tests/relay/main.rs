@@ -12,6 +12,7 @@ mod abuse;
 mod client;
 mod dtls;
 mod fragments;
+mod media;
 mod nat_discovery;
 mod relay;
 #[path = "../support/skip.rs"]

@@ -12,6 +12,9 @@ pub const HEADROOM: usize = 64;
 /// Bytes after the longest payload, for padding.
 pub const TAILROOM: usize = 64;
 
+/// Most slots of a batch: as many as one call receives.
+pub(super) const MAX_SLOTS: usize = MAX_MESSAGES;
+
 /// The longest payload a slot takes: more than any UDP datagram has (65,507 bytes over IPv4, 65,527 over IPv6).
 const CAPACITY: usize = 65_536;
 
@@ -48,7 +51,8 @@ pub struct Packet<'a> {
     pub payload: Range<usize>,
 }
 
-/// Room for the datagrams of one `recvmmsg`.
+/// Room for received datagrams, of one socket or of many: each receive appends to what is there until
+/// [`Batch::clear`].
 ///
 /// Each slot spans 64 KiB of address space, so every datagram lies whole and in one piece with room
 /// before and behind it. The pages are zero pages until something long is received: a batch of 32 slots that
@@ -64,7 +68,7 @@ impl Batch {
     /// Room for `slots` datagrams per call (1 to 64).
     #[must_use]
     pub fn new(slots: usize) -> Self {
-        let slots = slots.clamp(1, MAX_MESSAGES);
+        let slots = slots.clamp(1, MAX_SLOTS);
         Self {
             memory: vec![0; slots * STRIDE],
             slots: std::iter::repeat_with(|| Slot::EMPTY).take(slots).collect(),
@@ -73,13 +77,13 @@ impl Batch {
         }
     }
 
-    /// How many datagrams the last receive has brought.
+    /// How many datagrams it holds.
     #[must_use]
     pub fn len(&self) -> usize {
         self.received.len()
     }
 
-    /// Whether it brought none.
+    /// Whether it holds none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -89,6 +93,18 @@ impl Batch {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many more fit.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.capacity().saturating_sub(self.len())
+    }
+
+    /// Forgets what it holds.
+    pub fn clear(&mut self) {
+        self.received.clear();
+        self.overflow = None;
     }
 
     /// One of them.
@@ -115,21 +131,20 @@ impl Batch {
         self.memory.get(start + range.start..start + range.end)
     }
 
-    /// The slots and the memory for their payloads.
-    pub(super) fn parts(&mut self) -> (&mut [Slot], impl Iterator<Item = &mut [u8]>) {
-        let spaces = self.memory.chunks_exact_mut(STRIDE);
-        (&mut self.slots, spaces.filter_map(|slot| slot.get_mut(HEADROOM..HEADROOM + CAPACITY)))
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.received.clear();
+    /// At most `count` free slots and the memory for their payloads.
+    pub(super) fn parts(&mut self, count: usize) -> (&mut [Slot], impl Iterator<Item = &mut [u8]>) {
         self.overflow = None;
+        let used = self.received.len();
+        let slots = self.slots.get_mut(used..).unwrap_or_default();
+        let count = count.min(slots.len());
+        let spaces = self.memory.chunks_exact_mut(STRIDE).skip(used);
+        let spaces = spaces.filter_map(|slot| slot.get_mut(HEADROOM..HEADROOM + CAPACITY));
+        (slots.get_mut(..count).unwrap_or_default(), spaces)
     }
 
-    /// Reads what the kernel says about the first `count` slots, received on a socket bound to `local`.
+    /// Reads what the kernel says about the next `count` slots, received on a socket bound to `local`.
     pub(super) fn fill(&mut self, count: usize, local: IpAddr) {
-        self.clear();
-        for slot in self.slots.iter().take(count) {
+        for slot in self.slots.iter().skip(self.received.len()).take(count) {
             debug_assert!(!slot.truncated, "a slot is longer than any datagram");
             let (meta, overflow) = describe(slot, local);
             self.received.push(meta);

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::habit::Habit;
 use super::{Batch, PeerError, errors};
 use crate::net::sys::address::RawAddress;
 use crate::net::sys::control::ControlBuffer;
@@ -43,6 +45,8 @@ struct Inner {
     /// The port of the last datagram with DONT-FRAGMENT that this machine refused: the error queue of IPv4 tells
     /// its address, but not its port.
     refused_port: AtomicU16,
+    /// A [`Habit`]. Whoever reads the socket is one thread.
+    habit: AtomicU16,
 }
 
 impl UdpSocket {
@@ -93,19 +97,51 @@ impl UdpSocket {
     /// None that a peer can cause.
     pub fn recv_batch(&self, batch: &mut Batch) -> io::Result<usize> {
         batch.clear();
+        self.recv_more(batch, batch.capacity()).map(|range| range.len())
+    }
+
+    /// The same for at most `count` datagrams, behind those that the batch holds. Where in the batch they are.
+    ///
+    /// # Errors
+    /// None that a peer can cause.
+    pub fn recv_more(&self, batch: &mut Batch, count: usize) -> io::Result<Range<usize>> {
+        let start = batch.len();
         for _ in 0..PENDING_ERRORS {
-            let (slots, spaces) = batch.parts();
+            let (slots, spaces) = batch.parts(count);
             match message::receive(self.as_fd(), slots, spaces) {
                 Ok(count) => {
                     batch.fill(count, self.local.ip());
-                    return Ok(count);
+                    return Ok(start..start + count);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_about_an_earlier_datagram(&error) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(0)
+        Ok(start..start)
+    }
+
+    /// The same for as many datagrams as this socket usually has: what there is beyond them, the poller reports again.
+    ///
+    /// # Errors
+    /// None that a peer can cause.
+    pub fn recv_usual(&self, batch: &mut Batch) -> io::Result<Range<usize>> {
+        let mut habit = self.habit();
+        let asked = habit.expects().min(batch.free());
+        let range = self.recv_more(batch, asked)?;
+        habit.learn(asked, range.len());
+        self.inner.habit.store(habit.bits(), Ordering::Relaxed);
+        Ok(range)
+    }
+
+    /// How many datagrams [`UdpSocket::recv_usual`] will ask for, if there is room.
+    #[must_use]
+    pub fn expects(&self) -> usize {
+        self.habit().expects()
+    }
+
+    fn habit(&self) -> Habit {
+        Habit::from_bits(self.inner.habit.load(Ordering::Relaxed))
     }
 
     /// Take the next entry from the error queue; none when it is empty. Call it until then when the poller
@@ -156,7 +192,7 @@ impl UdpSocket {
     fn bind(socket: Socket, addr: SocketAddr) -> io::Result<Self> {
         socket.bind(&addr.into())?;
         let local = socket.local_addr()?.as_socket().unwrap_or(addr);
-        let inner = Inner { fd: socket.into(), refused_port: AtomicU16::new(0) };
+        let inner = Inner { fd: socket.into(), refused_port: AtomicU16::new(0), habit: AtomicU16::new(0) };
         Ok(Self { inner: Arc::new(inner), local })
     }
 }

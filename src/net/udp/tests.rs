@@ -95,6 +95,79 @@ fn a_batch_comes_back_in_order_with_headers_put_before_each_payload() {
 }
 
 #[test]
+fn datagrams_of_several_sockets_share_a_batch_and_leave_through_several() {
+    let sockets: Vec<_> = (0..5).map(|_| relay("127.0.0.1:0")).collect();
+    let (client, server) = (relay("127.0.0.1:0"), relay("127.0.0.1:0"));
+    for (number, socket) in (0u8..).zip(&sockets) {
+        let to = SendHeader::to(socket.local_addr());
+        (0..=number).for_each(|_| assert_eq!(send_one(&client, to, &[number; 9]), SENT));
+    }
+    let (mut batch, mut out) = (Batch::new(16), SendBatch::new(16));
+    let mut held = 0;
+    for (number, socket) in (0u8..).zip(&sockets) {
+        wait_for(socket);
+        let range = socket.recv_more(&mut batch, 4).unwrap();
+        let count = usize::from(number + 1).min(4);
+        assert_eq!((range.clone(), batch.len()), (held..held + count, held + count));
+        held += count;
+        for index in range {
+            let packet = batch.packet(index).unwrap();
+            assert_eq!(packet.meta.source, client.local_addr());
+            let range = packet.payload.start - 1..packet.payload.end;
+            packet.buffer[range.start] = b'H';
+            let through = if index % 2 == 0 { socket } else { &client };
+            assert!(out.push(through, SendHeader::to(server.local_addr()), Payload::Slot { index, range }));
+        }
+    }
+    assert_eq!((held, batch.free()), (14, 2));
+    assert_eq!(sockets[4].recv_more(&mut batch, 9).unwrap(), 14..15, "what was left before");
+    assert_eq!(sockets[4].recv_more(&mut batch, 9).unwrap(), 15..15);
+    assert_eq!(out.flush(&batch).sent, 14);
+    batch.clear();
+    assert_eq!((batch.len(), batch.free()), (0, 16));
+    assert!(batch.packet(0).is_none());
+
+    let mut seen = Vec::new();
+    while seen.len() < 14 {
+        let range = 0..receive(&server, &mut batch);
+        seen.extend(range.map(|index| payload(&mut batch, index)));
+    }
+    let expected = [0u8, 1, 1, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4].map(|number| {
+        let mut bytes = vec![number; 10];
+        bytes[0] = b'H';
+        bytes
+    });
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_socket_is_asked_for_what_it_usually_has() {
+    let (a, b) = (relay("127.0.0.1:0"), relay("127.0.0.1:0"));
+    let mut batch = Batch::new(64);
+    let mut received = 0;
+    for _ in 0..30 {
+        let mut out = SendBatch::new(64);
+        (0..8).for_each(|_| assert!(out.push(&a, SendHeader::to(b.local_addr()), Payload::Copy(b"x"))));
+        assert_eq!(out.flush(&batch).sent, 8);
+        wait_for(&b);
+        batch.clear();
+        received += b.recv_usual(&mut batch).unwrap().len();
+    }
+    assert!(b.expects() >= 8);
+    while received < 240 {
+        batch.clear();
+        received += b.recv_usual(&mut batch).unwrap().len();
+    }
+    for _ in 0..30 {
+        assert_eq!(send_one(&a, SendHeader::to(b.local_addr()), b"x"), SENT);
+        wait_for(&b);
+        batch.clear();
+        assert_eq!(b.recv_usual(&mut batch).unwrap(), 0..1);
+    }
+    assert!([1, 8].contains(&b.expects()));
+}
+
+#[test]
 fn nothing_waiting_is_no_packet() {
     let socket = relay("127.0.0.1:0");
     let mut batch = Batch::new(2);
