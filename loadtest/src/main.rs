@@ -1,3 +1,5 @@
 //! The load-test client that ships with Tern.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tern_loadtest::app::main()
+}

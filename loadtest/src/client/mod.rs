@@ -1,0 +1,1 @@
+//! A TURN client without input or output.

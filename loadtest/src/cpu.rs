@@ -1,0 +1,1 @@
+//! What a process and this machine spend, from `/proc`.
