@@ -7,7 +7,7 @@ use super::tree::Node;
 use super::values::{Period, Words};
 use crate::worker::{DscpPolicy, DtlsSettings, EcnPolicy, MediaSettings, StreamSettings};
 
-/// `[media]`: the IP header of relayed packets.
+/// `[media]`: the IP header of relayed packets, and their way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Media {
     /// `"copy"` or a value from 0 to 63, from UDP to UDP.
@@ -21,12 +21,14 @@ pub struct Media {
     pub stream_dscp: DscpPolicy,
     /// Of packets that came over a stream.
     pub hop_limit: u8,
+    /// Whether media between two clients of this relay stays within the process.
+    pub shortcut: bool,
 }
 
 impl Default for Media {
     fn default() -> Self {
-        let MediaSettings { dscp, ecn, stream_dscp, hop_limit } = MediaSettings::default();
-        Self { dscp, ecn, stream_dscp, hop_limit }
+        let MediaSettings { dscp, ecn, stream_dscp, hop_limit, shortcut } = MediaSettings::default();
+        Self { dscp, ecn, stream_dscp, hop_limit, shortcut }
     }
 }
 
@@ -37,6 +39,7 @@ impl Media {
         section.read("ecn", &mut out.ecn);
         section.read("stream_dscp", &mut out.stream_dscp);
         section.integer("hop_limit", 1..=255, &mut out.hop_limit);
+        section.read("shortcut", &mut out.shortcut);
         section.finish();
         out
     }
@@ -49,6 +52,7 @@ impl Media {
             ecn: self.ecn,
             stream_dscp: self.stream_dscp,
             hop_limit: self.hop_limit,
+            shortcut: self.shortcut,
         }
     }
 }

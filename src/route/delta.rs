@@ -59,3 +59,19 @@ pub enum Delta {
         channel: ChannelNumber,
     },
 }
+
+impl Delta {
+    /// The relay that it is about.
+    #[must_use]
+    pub const fn relay(&self) -> RelayId {
+        match self {
+            Self::AddRelay { relay, .. }
+            | Self::MoveRelay { relay, .. }
+            | Self::RemoveRelay { relay }
+            | Self::AddPermission { relay, .. }
+            | Self::RemovePermission { relay, .. }
+            | Self::AddChannel { relay, .. }
+            | Self::RemoveChannel { relay, .. } => *relay,
+        }
+    }
+}

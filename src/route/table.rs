@@ -33,6 +33,16 @@ pub struct ChannelValue {
     pub peer: Endpoint,
     /// Whether a permission for the peer's address is in force.
     pub permitted: bool,
+    /// Whether the peer's address is one of our own, see [`Table::set_own`].
+    pub own: bool,
+}
+
+impl ChannelValue {
+    /// From which relay, to whom.
+    #[must_use]
+    pub const fn way(&self) -> (RelayId, Endpoint) {
+        (self.relay, self.peer)
+    }
 }
 
 /// What is put before a peer's packet on its way to the client.
@@ -167,6 +177,7 @@ pub struct Table {
     clients: HashMap<FiveTuple, Relays, RandomState>,
     channels: HashMap<ChannelKey, ChannelValue, RandomState>,
     relays: HashMap<RelayId, Relay, RandomState>,
+    own: Vec<[u8; 16]>,
 }
 
 impl Default for Table {
@@ -183,7 +194,26 @@ impl Table {
             clients: HashMap::with_hasher(RandomState::default()),
             channels: HashMap::with_hasher(RandomState::default()),
             relays: HashMap::with_hasher(RandomState::default()),
+            own: Vec::new(),
         }
+    }
+
+    /// The addresses that relays are bound to or known under. Channels to them are marked, so that packets to everybody
+    /// else need not be compared with them.
+    pub fn set_own(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.own = addresses.into_iter().map(octets).collect();
+        self.own.sort_unstable();
+        self.own.dedup();
+        let own = &self.own;
+        for value in self.channels.values_mut() {
+            value.own = own.binary_search(&octets(value.peer.ip())).is_ok();
+        }
+    }
+
+    /// Whether the address is one of our own.
+    #[must_use]
+    pub fn is_own(&self, ip: IpAddr) -> bool {
+        self.own.binary_search(&octets(ip)).is_ok()
     }
 
     /// Makes one change. What names an unknown relay is ignored.
@@ -203,9 +233,9 @@ impl Table {
     ///
     /// # Errors
     /// Why it goes nowhere.
-    pub fn channel(&self, tuple: &FiveTuple, channel: ChannelNumber) -> Result<(RelayId, Endpoint), Miss> {
+    pub fn channel(&self, tuple: &FiveTuple, channel: ChannelNumber) -> Result<&ChannelValue, Miss> {
         match self.channels.get(&key(*tuple, channel)) {
-            Some(value) if value.permitted => Ok((value.relay, value.peer)),
+            Some(value) if value.permitted => Ok(value),
             Some(_) => Err(Miss::Permission),
             None if self.clients.contains_key(tuple) => Err(Miss::Channel),
             None => Err(Miss::Client),
@@ -355,7 +385,8 @@ impl Table {
         }
         relay.insert(Line { ip, port: peer.port().to_be_bytes(), channel: channel.0.to_be_bytes() });
         let permitted = relay.permits(ip);
-        self.channels.insert(key(tuple, channel), ChannelValue { relay: id, peer, permitted });
+        let own = self.own.binary_search(&ip).is_ok();
+        self.channels.insert(key(tuple, channel), ChannelValue { relay: id, peer, permitted, own });
     }
 
     fn remove_channel(&mut self, id: RelayId, channel: ChannelNumber) {

@@ -37,9 +37,22 @@ fn bound() -> Table {
 #[test]
 fn a_permitted_channel_passes_both_ways() {
     let table = bound();
-    assert_eq!(table.channel(&tuple(1), CH), Ok((R, peer("203.0.113.9:5000"))));
+    assert_eq!(table.channel(&tuple(1), CH).unwrap().way(), (R, peer("203.0.113.9:5000")));
     let (to, header) = table.peer(R, peer("203.0.113.9:5000")).unwrap();
     assert_eq!((to.tuple, header), (tuple(1), Header::Channel(CH)));
+}
+
+#[test]
+fn channels_to_our_own_addresses_are_marked_whenever_they_were_bound() {
+    let mut table = bound();
+    let is_own = |table: &Table| table.channel(&tuple(1), CH).unwrap().own;
+    assert!(!is_own(&table));
+    table.set_own([peer("198.51.100.1:0").ip(), peer("[::ffff:203.0.113.9]:0").ip()]);
+    assert!(is_own(&table) && table.is_own(peer("203.0.113.9:0").ip()));
+    table.apply(&Delta::AddChannel { relay: R, channel: CH, peer: peer("203.0.113.9:5001") });
+    assert!(is_own(&table));
+    table.set_own([peer("198.51.100.1:0").ip()]);
+    assert!(!is_own(&table) && !table.is_own(peer("203.0.113.9:0").ip()));
 }
 
 #[test]
@@ -221,7 +234,7 @@ proptest! {
             model.apply(delta);
             for port in [100, 101, 102, 110, 111, 112] {
                 for number in 0x4000..0x4004 {
-                    let got = table.channel(&tuple(port), ChannelNumber(number)).ok();
+                    let got = table.channel(&tuple(port), ChannelNumber(number)).ok().map(ChannelValue::way);
                     prop_assert_eq!(got, model.channel(tuple(port), number), "{:?}", delta);
                 }
                 for host in 0..3 {

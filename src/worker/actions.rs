@@ -23,7 +23,10 @@ impl Worker {
                     self.send_datagram(source, SendHeader::to(to), &bytes);
                 }
                 Action::OpenRelay { relay, kind, bind, owner } => self.open_relay(relay, kind, bind, owner),
-                Action::CloseRelay { relay } => drop(self.relays.remove(relay)),
+                Action::CloseRelay { relay } => {
+                    self.leave_home(relay);
+                    drop(self.relays.remove(relay));
+                }
                 Action::Route(delta) => self.change_route(&delta),
                 Action::ConnectPeer { relay, connection, peer } => self.connect_peer(relay, connection, peer),
                 Action::NamePeer { link, connection } => self.name_peer(link, connection),
@@ -105,6 +108,7 @@ impl Worker {
         let mut relay = Relay::new(id, socket);
         relay.user = self.shared.quotas.bandwidth(owner);
         self.relays.insert(relay);
+        self.enter_home(id);
         Ok(())
     }
 
@@ -119,6 +123,7 @@ impl Worker {
             | Delta::AddChannel { .. }
             | Delta::RemoveChannel { .. } => None,
         };
+        self.touch_home(delta);
         self.table.apply(delta);
         if let Delta::AddRelay { relay, client } | Delta::MoveRelay { relay, client } = *delta {
             self.client_arrived(relay, &client);

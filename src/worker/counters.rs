@@ -212,6 +212,8 @@ pub struct Counters {
     pub dtls_sessions: Counter,
     /// TCP connections to peers now.
     pub peer_connections: Counter,
+    /// Packets from one client of this relay to another that took the short cut.
+    pub shortcuts: Counter,
     /// Turns of the worker's loop.
     pub turns: Counter,
 }
@@ -290,6 +292,7 @@ impl Counters {
         show("connections", "", "", self.connections.value());
         show("dtls_sessions", "", "", self.dtls_sessions.value());
         show("peer_connections", "", "", self.peer_connections.value());
+        show("shortcuts", "", "", self.shortcuts.value());
         show("turns", "", "", self.turns.value());
     }
 }

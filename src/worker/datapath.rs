@@ -8,9 +8,10 @@ use super::counters::{Loss, Path};
 use super::relays::Way;
 use super::run::{Link, Worker};
 use super::settings::{ECN, EcnPolicy, MediaSettings};
+use super::shortcut::Hop;
 use super::stream::Stage;
 use crate::net::udp::{Packet, Payload, SendHeader};
-use crate::route::{Client, Endpoint, Header, LinkId, Miss, RelayId, Transport};
+use crate::route::{ChannelValue, Client, Endpoint, Header, LinkId, Miss, RelayId, Transport};
 use crate::wire::channel_data::{self, HEADER_LEN};
 use crate::wire::stun::{self, TransactionId};
 
@@ -42,6 +43,8 @@ pub(super) struct Media {
     /// Within the message.
     pub(super) payload: Range<usize>,
     pub(super) dont_fragment: bool,
+    /// The peer's address is one of our own relayed addresses.
+    pub(super) own: bool,
 }
 
 /// What becomes of a client's message.
@@ -104,14 +107,15 @@ impl Worker {
         let relay = self.table.send(&client.tuple, send.peer.ip())?;
         let peer = self.engine_settings.peers.check_port(Endpoint::from(send.peer).socket_addr());
         let peer = peer.map_err(|_| Unroutable::Lost(Loss::PeerDenied))?;
-        Ok(Media { relay, peer, payload: send.data, dont_fragment: send.dont_fragment })
+        let own = self.table.is_own(peer.ip());
+        Ok(Media { relay, peer, payload: send.data, dont_fragment: send.dont_fragment, own })
     }
 
     fn judge_channel_data(&self, client: &Client, bytes: &[u8]) -> Result<Media, Unroutable> {
         let parsed = channel_data::parse(bytes);
         let (channel, payload) = parsed.map_err(|_| Unroutable::Lost(Loss::ChannelData))?;
-        let (relay, peer) = self.table.channel(&client.tuple, channel)?;
-        Ok(Media { relay, peer: peer.socket_addr(), payload, dont_fragment: false })
+        let ChannelValue { relay, peer, own, .. } = *self.table.channel(&client.tuple, channel)?;
+        Ok(Media { relay, peer: peer.socket_addr(), payload, dont_fragment: false, own })
     }
 
     /// Behind a proxy two connections may claim the same five-tuple: only the one that made the allocation uses it.
@@ -161,6 +165,12 @@ impl Worker {
         };
         let length = media.payload.len();
         self.check_rate(media.relay, Way::ToPeer, length)?;
+        if media.own
+            && let Some(payload) = bytes.get(media.payload.clone())
+            && let Some(done) = self.short_cut(media, payload, Hop { tos, ttl })
+        {
+            return done;
+        }
         if slot.is_none() && self.copies.is_full() {
             self.flush_copies();
         }
@@ -242,7 +252,7 @@ impl Worker {
         Ok(())
     }
 
-    fn send_media_to_link(&mut self, id: LinkId, frame: &[u8]) -> Result<(), Loss> {
+    pub(super) fn send_media_to_link(&mut self, id: LinkId, frame: &[u8]) -> Result<(), Loss> {
         let now = self.now.time;
         match self.links.get_mut(id.0) {
             Some(Link::Stream(stream)) if stream.stage == Stage::Open => {
@@ -263,7 +273,7 @@ impl Worker {
     }
 
     /// Indications are answered by nobody, so their identifiers need only be unlike each other.
-    fn next_transaction(&mut self) -> TransactionId {
+    pub(super) fn next_transaction(&mut self) -> TransactionId {
         self.indications = self.indications.wrapping_add(1);
         let mut id = [self.index; 12];
         id.iter_mut().zip(self.indications.to_be_bytes()).for_each(|(to, from)| *to = from);
@@ -273,7 +283,7 @@ impl Worker {
 
 /// What a datagram leaves with when its payload came in one (RFC 8656 section 16: DSCP and ECN are copied unless the
 /// operator decides otherwise).
-fn datagram_tos(media: &MediaSettings, tos: u8) -> u8 {
+pub(super) fn datagram_tos(media: &MediaSettings, tos: u8) -> u8 {
     let dscp = media.dscp.apply(tos);
     match media.ecn {
         EcnPolicy::Copy => dscp | (tos & ECN),
@@ -282,12 +292,12 @@ fn datagram_tos(media: &MediaSettings, tos: u8) -> u8 {
 }
 
 /// A relay counts as a hop (RFC 8656 section 16).
-fn next_hop_limit(ttl: u8) -> Result<u8, Loss> {
+pub(super) fn next_hop_limit(ttl: u8) -> Result<u8, Loss> {
     ttl.checked_sub(1).filter(|left| *left > 0).ok_or(Loss::HopLimit)
 }
 
 /// Puts the client's header before `payload` and padding behind it where that belongs; where all of it lies.
-fn prepend(
+pub(super) fn prepend(
     header: Header,
     buffer: &mut [u8],
     payload: Range<usize>,

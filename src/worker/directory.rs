@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
+use super::owners::Owners;
 use crate::route::FiveTuple;
 
 /// Who serves a flow, where it is not who receives it.
@@ -15,6 +16,7 @@ pub(crate) struct Directory {
     flows: DashMap<FiveTuple, u8, foldhash::quality::RandomState>,
     /// Mostly zero: then no lock is taken.
     len: AtomicUsize,
+    owners: Owners,
 }
 
 impl Directory {
@@ -24,6 +26,11 @@ impl Directory {
             return None;
         }
         self.flows.get(tuple).map(|worker| *worker)
+    }
+
+    /// Which worker has which relayed address.
+    pub(super) const fn owners(&self) -> &Owners {
+        &self.owners
     }
 
     pub(super) fn insert(&self, tuple: FiveTuple, worker: u8) {
@@ -41,6 +48,7 @@ impl Directory {
 
     /// `worker` serves nobody any more: whoever receives its flows may.
     pub(crate) fn forget(&self, worker: u8) {
+        self.owners.forget(worker);
         self.flows.retain(|_, owner| {
             let stays = *owner != worker;
             if !stays {

@@ -250,7 +250,7 @@ impl Worker {
 
     /// Sends what the session has to say. Nothing is read here, so nothing else can come of it.
     fn say_all(&mut self, session: &mut DtlsSession, client: &Client) {
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = std::mem::take(&mut self.spoken);
         if scratch.is_empty() {
             scratch = vec![0; super::run::SCRATCH];
         }
@@ -260,7 +260,7 @@ impl Worker {
                 DtlsOutput::Data(_) | DtlsOutput::Established | DtlsOutput::Closed => {}
             }
         }
-        self.scratch = scratch;
+        self.spoken = scratch;
     }
 
     fn dtls_say(&mut self, client: &Client, datagram: &[u8]) {

@@ -4,7 +4,8 @@
 //! The way of a packet: the poller names a socket, a batch is received, `ingress` tells by the first byte what each
 //! datagram is. Media meets `datapath`: a look into the route table, a header edited in place, a send. Everything else
 //! is a STUN message for the engine, whose actions `actions` carries out. Clients over TCP and TLS come through
-//! `streams`, over DTLS through `dtls`, TCP peers through `peers`.
+//! `streams`, over DTLS through `dtls`, TCP peers through `peers`. Media for another client of this relay takes the
+//! `shortcut`.
 //!
 //! The poller is level-triggered and every socket gets one batch, or one read, per turn: none starves another, and
 //! what is left is reported again. Nothing blocks. Whatever waits for somebody else is bounded: connections' queues,
@@ -20,11 +21,13 @@ mod external;
 mod ingress;
 mod listener;
 mod mailbox;
+mod owners;
 mod peers;
 mod pipe;
 mod relays;
 mod run;
 mod settings;
+mod shortcut;
 mod sources;
 mod splice;
 mod stream;

@@ -13,6 +13,7 @@ use super::dtls::DtlsLink;
 use super::external::Externals;
 use super::listener::Listener;
 use super::mailbox::{Command, Inbox, Mailbox};
+use super::owners::Homes;
 use super::peers::Peer;
 use super::relays::Relays;
 use super::settings::WorkerSettings;
@@ -92,6 +93,7 @@ pub(crate) struct Worker {
     pub(super) engine: Engine,
     pub(super) table: Table,
     pub(super) externals: Externals,
+    pub(super) homes: Homes,
     pub(super) listeners: Vec<Listener>,
     pub(super) relays: Relays,
     pub(super) links: Arena<Link>,
@@ -117,6 +119,10 @@ pub(crate) struct Worker {
     /// What goes with `copies`.
     pub(super) no_batch: Batch,
     pub(super) scratch: Vec<u8>,
+    /// What DTLS sessions say, while `scratch` may be in use.
+    pub(super) spoken: Vec<u8>,
+    /// A packet on the short cut.
+    pub(super) frame: Vec<u8>,
     pub(super) indications: u64,
     pub(super) directory: Arc<Directory>,
     pub(super) mailboxes: Arc<[Mailbox]>,
@@ -143,6 +149,7 @@ impl Worker {
             settings,
             engine: Engine::new(Arc::clone(&engine_settings), shared.clone(), index, seed),
             externals: Externals::new(&engine_settings.relay.addresses),
+            homes: Homes::new(index),
             engine_settings,
             shared,
             table: Table::new(),
@@ -164,6 +171,8 @@ impl Worker {
             copies: SendBatch::new(BATCH),
             no_batch: Batch::new(1),
             scratch: vec![0; SCRATCH],
+            spoken: Vec::new(),
+            frame: Vec::new(),
             indications: u64::from_be_bytes(seed_of_indications(&seed)),
             directory: parts.directory,
             mailboxes: parts.mailboxes,
@@ -171,6 +180,7 @@ impl Worker {
             counters: parts.counters,
             stopping: false,
         };
+        worker.learn_homes();
         worker.watch_listeners()?;
         Ok(worker)
     }
@@ -209,6 +219,7 @@ impl Worker {
             if self.read_mailbox() && stop_at.is_none() {
                 stop_at = Some(self.now.time + STOP_GRACE);
                 self.stop_listening();
+                self.directory.owners().forget(self.index);
                 self.finish_clients();
             }
             self.run_timers();
@@ -277,6 +288,7 @@ impl Worker {
         self.engine.reload(Arc::clone(&engine));
         self.engine_settings = engine;
         self.settings = settings;
+        self.learn_homes();
         self.share_sessions();
         self.act();
     }

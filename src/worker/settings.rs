@@ -118,11 +118,19 @@ pub struct MediaSettings {
     pub stream_dscp: DscpPolicy,
     /// The hop limit of packets that came over a stream.
     pub hop_limit: u8,
+    /// Whether media between two clients of this relay stays within the process.
+    pub shortcut: bool,
 }
 
 impl Default for MediaSettings {
     fn default() -> Self {
-        Self { dscp: DscpPolicy::Copy, ecn: EcnPolicy::Copy, stream_dscp: DscpPolicy::Copy, hop_limit: 64 }
+        Self {
+            dscp: DscpPolicy::Copy,
+            ecn: EcnPolicy::Copy,
+            stream_dscp: DscpPolicy::Copy,
+            hop_limit: 64,
+            shortcut: true,
+        }
     }
 }
 

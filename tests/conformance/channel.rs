@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tern::engine::SessionLimits;
+use tern::route::ChannelValue;
 use tern::wire::channel_data::ChannelNumber;
 use tern::wire::stun::{AttributeType, Method};
 
@@ -29,7 +30,7 @@ fn a_channel_stands_for_a_peer_while_permitted() {
     caller.bind(&mut rig, 0x4000, PEER).good();
     let tuple = caller.client.tuple;
     let relay = rig.table.relays(&tuple).next().unwrap();
-    let found = |rig: &Rig| rig.table.channel(&tuple, ChannelNumber(0x4000)).ok();
+    let found = |rig: &Rig| rig.table.channel(&tuple, ChannelNumber(0x4000)).ok().map(ChannelValue::way);
     assert_eq!(found(&rig), Some((relay, endpoint(PEER))));
     rig.pass(Duration::from_secs(300));
     assert_eq!(found(&rig), None, "the permission has ended, the channel has not");

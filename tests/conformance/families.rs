@@ -168,6 +168,6 @@ fn each_family_has_its_own_relay() {
     assert_eq!(rig.table.send(&tuple, "9.9.9.9".parse().unwrap()), Ok(relay(0)));
     assert_eq!(rig.table.send(&tuple, "2620:fe::fe".parse().unwrap()), Ok(relay(1)));
     let channel = rig.table.channel(&tuple, tern::wire::channel_data::ChannelNumber(0x4000));
-    assert_eq!(channel.map(|(relay, _)| relay), Ok(relay(1)));
+    assert_eq!(channel.map(|value| value.relay), Ok(relay(1)));
     rig.check();
 }

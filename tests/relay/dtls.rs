@@ -154,12 +154,12 @@ fn a_session_moves_to_the_worker_that_its_message_names() {
 }
 
 #[derive(Clone, Copy)]
-enum Version {
+pub(crate) enum Version {
     V12,
     V13,
 }
 
-fn dtls(server: SocketAddr, version: Version) -> Client {
+pub(crate) fn dtls(server: SocketAddr, version: Version) -> Client {
     let socket = UdpSocket::bind(SocketAddr::new(server.ip(), 0)).unwrap();
     socket.connect(server).unwrap();
     dtls_over(socket, version)

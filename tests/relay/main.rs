@@ -15,6 +15,7 @@ mod fragments;
 mod media;
 mod nat_discovery;
 mod relay;
+mod shortcut;
 #[path = "../support/skip.rs"]
 mod skip;
 mod streams;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
-use tern::route::{Client, Delta, Endpoint, FiveTuple, Header, RelayId, Table};
+use tern::route::{ChannelValue, Client, Delta, Endpoint, FiveTuple, Header, RelayId, Table};
 use tern::wire::channel_data::ChannelNumber;
 
 /// Every route, as the deltas told it.
@@ -98,7 +98,10 @@ impl Routes {
                 lines += 1;
                 let (number, peer) = (ChannelNumber(*number), Endpoint::from(*peer));
                 let permitted = route.permissions.contains(&peer.ip());
-                assert_eq!(table.channel(tuple, number).ok(), permitted.then_some((*id, peer)));
+                assert_eq!(
+                    table.channel(tuple, number).ok().map(ChannelValue::way),
+                    permitted.then_some((*id, peer))
+                );
                 let expected = permitted.then_some((&route.client, Header::Channel(number)));
                 assert_eq!(table.peer(*id, peer), expected);
             }
