@@ -53,6 +53,24 @@ impl<T> Arena<T> {
     }
 }
 
+/// Makes a list long enough to have the place `at`.
+pub(crate) fn grow<T>(list: &mut Vec<Option<T>>, at: usize) {
+    if at >= list.len() {
+        let more = (at + 1) - list.len();
+        if at >= list.capacity() {
+            list.reserve_exact(more.max(growth(list.len())));
+        }
+        list.resize_with(at + 1, || None);
+    }
+}
+
+/// By how much a list of `len` grows. An eighth in place of as much again: long lists do not move when they grow but are
+/// mapped anew, so that it costs little to do it often, and nobody pays for twice what there is.
+pub(crate) const fn growth(len: usize) -> usize {
+    let eighth = len / 8;
+    if eighth < 16 { 16 } else { eighth }
+}
+
 /// The dense half of a key.
 pub(crate) const fn place(key: u64) -> usize {
     (key & 0xffff_ffff) as usize

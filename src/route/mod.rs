@@ -6,9 +6,10 @@
 mod arena;
 mod delta;
 mod key;
+mod seats;
 mod table;
 
 pub(crate) use arena::{Arena, place};
 pub use delta::Delta;
 pub use key::{Client, Endpoint, FiveTuple, LinkId, ListenerId, RelayId, Transport};
-pub use table::{ChannelKey, ChannelValue, Flow, Header, Miss, Table};
+pub use table::{ChannelValue, Flow, Header, Miss, Table};

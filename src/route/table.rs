@@ -1,38 +1,26 @@
 //! The route table of one worker: what a packet meets instead of the engine.
 //!
 //! Only [`Table::apply`] changes it, with the engine's deltas; each packet reads it once. A channel is found
-//! by one hash lookup. A relay's permissions and channels lie in one short sorted list, a permission before
-//! the channels of its address, so that a peer's packet needs no hash of its address and an idle allocation
-//! stays small.
+//! by one hash lookup of its client. A relay's permissions and channels lie in one short sorted list, a permission
+//! before the channels of its address, so that a packet needs no hash of its peer and an idle allocation stays small:
+//! most have that list, their client and their name in two cache lines, which is all that a packet meets.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-use foldhash::quality::RandomState;
+use smallvec::SmallVec;
 
+use super::arena::{grow, place};
+use super::seats::Seats;
 use super::{Client, Delta, Endpoint, FiveTuple, RelayId};
 use crate::wire::channel_data::ChannelNumber;
 
-/// What names a channel: the client and its number.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ChannelKey {
-    /// The client's side.
-    pub tuple: FiveTuple,
-    /// The number, in the byte order of the wire.
-    pub channel: [u8; 2],
-}
-
 /// Where a channel leads.
-#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelValue {
     /// The relay that its packets leave from.
     pub relay: RelayId,
     /// The peer they go to.
     pub peer: Endpoint,
-    /// Whether a permission for the peer's address is in force.
-    pub permitted: bool,
     /// Whether the peer's address is one of our own, see [`Table::set_own`].
     pub own: bool,
 }
@@ -40,7 +28,7 @@ pub struct ChannelValue {
 impl ChannelValue {
     /// From which relay, to whom.
     #[must_use]
-    pub const fn way(&self) -> (RelayId, Endpoint) {
+    pub const fn way(self) -> (RelayId, Endpoint) {
         (self.relay, self.peer)
     }
 }
@@ -76,37 +64,6 @@ pub struct Flow {
     pub channel: Option<ChannelNumber>,
 }
 
-/// The relays of one client: one, or one of each address family.
-#[derive(Clone, Copy, Debug)]
-struct Relays([RelayId; 2]);
-
-impl Relays {
-    /// No engine counts this far.
-    const NONE: RelayId = RelayId(u64::MAX);
-
-    fn iter(self) -> impl Iterator<Item = RelayId> {
-        self.0.into_iter().filter(|relay| *relay != Self::NONE)
-    }
-
-    fn add(&mut self, relay: RelayId) {
-        if self.iter().all(|known| known != relay)
-            && let Some(free) = self.0.iter_mut().find(|slot| **slot == Self::NONE)
-        {
-            *free = relay;
-        }
-    }
-
-    fn remove(&mut self, relay: RelayId) {
-        for slot in self.0.iter_mut().filter(|slot| **slot == relay) {
-            *slot = Self::NONE;
-        }
-    }
-
-    fn is_empty(self) -> bool {
-        self.iter().next().is_none()
-    }
-}
-
 /// One line of a relay's list, in the order of address and port. Port 0 is the address's permission, with
 /// channel 0; any other port is a channel.
 #[repr(C)]
@@ -123,13 +80,31 @@ impl Line {
     }
 }
 
+/// Where the line of a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    line: u32,
+    channel: ChannelNumber,
+    /// Its peer's address is one of our own.
+    own: bool,
+}
+
+/// 128 bytes, with what most allocations need: a permission and a channel.
 #[derive(Debug)]
 struct Relay {
+    id: RelayId,
     client: Client,
-    lines: Vec<Line>,
+    /// By address and port.
+    lines: SmallVec<[Line; 2]>,
+    /// By number.
+    marks: SmallVec<[Mark; 2]>,
 }
 
 impl Relay {
+    const fn new(id: RelayId, client: Client) -> Self {
+        Self { id, client, lines: SmallVec::new_const(), marks: SmallVec::new_const() }
+    }
+
     fn find(&self, ip: [u8; 16], port: u16) -> Result<usize, usize> {
         self.lines.binary_search_by_key(&(ip, port.to_be_bytes()), Line::key)
     }
@@ -138,64 +113,72 @@ impl Relay {
         self.find(ip, 0).is_ok()
     }
 
-    fn channels(&self) -> impl Iterator<Item = ChannelNumber> {
-        self.lines.iter().filter(|line| line.port != [0, 0]).map(|line| number(line.channel))
+    /// What a channel stands for, and whether that is one of our own addresses.
+    fn channel(&self, channel: ChannelNumber) -> Option<(&Line, bool)> {
+        let mark = self.marks.binary_search_by_key(&channel.0, |mark| mark.channel.0).ok()?;
+        let mark = self.marks.get(mark)?;
+        Some((self.lines.get(mark.line as usize)?, mark.own))
     }
 
-    /// The channels whose peers have this address.
-    fn channels_of(&self, ip: [u8; 16]) -> impl Iterator<Item = ChannelNumber> {
-        let start = self.find(ip, 0).map_or_else(|at| at, |at| at.saturating_add(1));
-        self.lines.iter().skip(start).take_while(move |line| line.ip == ip).map(|line| number(line.channel))
-    }
-
-    fn insert(&mut self, line: Line) {
-        match self.lines.binary_search_by_key(&line.key(), Line::key) {
-            Ok(at) => {
-                if let Some(old) = self.lines.get_mut(at) {
-                    *old = line;
-                }
-            }
-            Err(at) => {
-                if self.lines.len() == self.lines.capacity() {
-                    // Most allocations hold a permission and a channel: start there, not at four.
-                    self.lines.reserve_exact(self.lines.len().max(2));
-                }
-                self.lines.insert(at, line);
-            }
+    fn mark_own(&mut self, own: &[[u8; 16]]) {
+        for mark in &mut self.marks {
+            let line = self.lines.get(mark.line as usize);
+            mark.own = line.is_some_and(|line| own.binary_search(&line.ip).is_ok());
         }
     }
 
-    fn remove(&mut self, ip: [u8; 16], port: u16) -> Option<Line> {
-        let at = self.find(ip, port).ok()?;
-        Some(self.lines.remove(at))
+    fn insert(&mut self, line: Line, own: bool) {
+        let at = match self.lines.binary_search_by_key(&line.key(), Line::key) {
+            Ok(at) => {
+                self.remove_line(at);
+                at
+            }
+            Err(at) => at,
+        };
+        self.lines.insert(at, line);
+        for mark in self.marks.iter_mut().filter(|mark| mark.line as usize >= at) {
+            mark.line += 1;
+        }
+        if line.port != [0, 0]
+            && let Ok(at) = u32::try_from(at)
+        {
+            let channel = number(line.channel);
+            let place = self.marks.partition_point(|mark| mark.channel.0 < channel.0);
+            self.marks.insert(place, Mark { line: at, channel, own });
+        }
+    }
+
+    fn remove(&mut self, ip: [u8; 16], port: u16) {
+        if let Ok(at) = self.find(ip, port) {
+            self.remove_line(at);
+        }
+    }
+
+    fn remove_line(&mut self, at: usize) {
+        self.lines.remove(at);
+        self.marks.retain(|mark| mark.line as usize != at);
+        for mark in self.marks.iter_mut().filter(|mark| mark.line as usize > at) {
+            mark.line -= 1;
+        }
     }
 }
 
 /// All flows of a worker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Table {
-    clients: HashMap<FiveTuple, Relays, RandomState>,
-    channels: HashMap<ChannelKey, ChannelValue, RandomState>,
-    relays: HashMap<RelayId, Relay, RandomState>,
+    /// By the lower halves of their names, which are dense.
+    relays: Vec<Option<Relay>>,
+    /// Which of them serve a five-tuple: one, or one of each address family.
+    seats: Seats,
+    len: usize,
     own: Vec<[u8; 16]>,
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Table {
     /// An empty table whose hashes are seeded at random.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            clients: HashMap::with_hasher(RandomState::default()),
-            channels: HashMap::with_hasher(RandomState::default()),
-            relays: HashMap::with_hasher(RandomState::default()),
-            own: Vec::new(),
-        }
+        Self::default()
     }
 
     /// The addresses that relays are bound to or known under. Channels to them are marked, so that packets to everybody
@@ -204,9 +187,8 @@ impl Table {
         self.own = addresses.into_iter().map(octets).collect();
         self.own.sort_unstable();
         self.own.dedup();
-        let own = &self.own;
-        for value in self.channels.values_mut() {
-            value.own = own.binary_search(&octets(value.peer.ip())).is_ok();
+        for relay in self.relays.iter_mut().flatten() {
+            relay.mark_own(&self.own);
         }
     }
 
@@ -233,13 +215,18 @@ impl Table {
     ///
     /// # Errors
     /// Why it goes nowhere.
-    pub fn channel(&self, tuple: &FiveTuple, channel: ChannelNumber) -> Result<&ChannelValue, Miss> {
-        match self.channels.get(&key(*tuple, channel)) {
-            Some(value) if value.permitted => Ok(value),
-            Some(_) => Err(Miss::Permission),
-            None if self.clients.contains_key(tuple) => Err(Miss::Channel),
-            None => Err(Miss::Client),
+    pub fn channel(&self, tuple: &FiveTuple, channel: ChannelNumber) -> Result<ChannelValue, Miss> {
+        let mut miss = Miss::Client;
+        for relay in self.serving(tuple) {
+            match relay.channel(channel) {
+                Some((line, own)) if relay.permits(line.ip) => {
+                    return Ok(ChannelValue { relay: relay.id, peer: endpoint(line), own });
+                }
+                Some(_) => return Err(Miss::Permission),
+                None => miss = Miss::Channel,
+            }
         }
+        Err(miss)
     }
 
     /// Which of the client's relays a Send indication to `peer` leaves from: the one that permits the peer,
@@ -248,18 +235,21 @@ impl Table {
     /// # Errors
     /// Why it goes nowhere.
     pub fn send(&self, tuple: &FiveTuple, peer: IpAddr) -> Result<RelayId, Miss> {
-        let relays = self.clients.get(tuple).ok_or(Miss::Client)?;
         let ip = octets(peer);
-        relays
-            .iter()
-            .find(|relay| self.relays.get(relay).is_some_and(|relay| relay.permits(ip)))
-            .ok_or(Miss::Permission)
+        let mut miss = Miss::Client;
+        for relay in self.serving(tuple) {
+            if relay.permits(ip) {
+                return Ok(relay.id);
+            }
+            miss = Miss::Permission;
+        }
+        Err(miss)
     }
 
     /// To whom, and how, a packet of `peer` that came to `relay` goes; `None` if it may not pass.
     #[must_use]
     pub fn peer(&self, relay: RelayId, peer: Endpoint) -> Option<(&Client, Header)> {
-        let relay = self.relays.get(&relay)?;
+        let relay = self.relay(relay)?;
         let ip = octets(peer.ip());
         if !relay.permits(ip) {
             return None;
@@ -275,96 +265,97 @@ impl Table {
     /// Whom `relay` serves.
     #[must_use]
     pub fn client(&self, relay: RelayId) -> Option<&Client> {
-        self.relays.get(&relay).map(|relay| &relay.client)
+        self.relay(relay).map(|relay| &relay.client)
     }
 
     /// Whether the five-tuple has an allocation here.
     #[must_use]
     pub fn serves(&self, tuple: &FiveTuple) -> bool {
-        self.clients.contains_key(tuple)
+        self.serving(tuple).next().is_some()
     }
 
     /// The relays of a client, at most two.
     pub fn relays(&self, tuple: &FiveTuple) -> impl Iterator<Item = RelayId> {
-        self.clients.get(tuple).into_iter().flat_map(|relays| relays.iter())
+        self.serving(tuple).map(|relay| relay.id)
     }
 
     /// How many relays there are.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.relays.len()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.relays.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// Every permission and channel, for a listing.
     pub fn flows(&self) -> impl Iterator<Item = Flow> {
-        self.relays.iter().flat_map(|(id, relay)| {
+        self.relays.iter().flatten().flat_map(|relay| {
             relay.lines.iter().map(|line| Flow {
-                relay: *id,
+                relay: relay.id,
                 peer: endpoint(line),
                 channel: (line.port != [0, 0]).then(|| number(line.channel)),
             })
         })
     }
 
-    fn add_relay(&mut self, relay: RelayId, client: Client) {
-        if self.relays.contains_key(&relay) {
-            self.move_relay(relay, client);
+    fn serving(&self, tuple: &FiveTuple) -> impl Iterator<Item = &Relay> {
+        let relays = self.seats.find(tuple).filter_map(|place| self.relays.get(place)?.as_ref());
+        relays.filter(move |relay| relay.client.tuple == *tuple)
+    }
+
+    fn relay(&self, id: RelayId) -> Option<&Relay> {
+        self.relays.get(place(id.0))?.as_ref().filter(|relay| relay.id == id)
+    }
+
+    fn relay_mut(&mut self, id: RelayId) -> Option<&mut Relay> {
+        self.relays.get_mut(place(id.0))?.as_mut().filter(|relay| relay.id == id)
+    }
+
+    fn add_relay(&mut self, id: RelayId, client: Client) {
+        if self.relay(id).is_some() {
+            self.move_relay(id, client);
             return;
         }
-        self.relays.insert(relay, Relay { client, lines: Vec::new() });
-        self.clients.entry(client.tuple).or_insert(Relays([Relays::NONE; 2])).add(relay);
+        let at = place(id.0);
+        grow(&mut self.relays, at);
+        if let Some(slot) = self.relays.get_mut(at)
+            && slot.is_none()
+        {
+            *slot = Some(Relay::new(id, client));
+            self.len += 1;
+            self.seats.insert(&client.tuple, at);
+        }
     }
 
     fn move_relay(&mut self, id: RelayId, client: Client) {
-        let Some(relay) = self.relays.get_mut(&id) else { return };
+        let Some(relay) = self.relay_mut(id) else { return };
         let from = std::mem::replace(&mut relay.client, client).tuple;
-        if from == client.tuple {
-            return;
+        if from != client.tuple {
+            self.seats.remove(&from, place(id.0));
+            self.seats.insert(&client.tuple, place(id.0));
         }
-        for channel in relay.channels() {
-            if let Some(value) = self.channels.remove(&key(from, channel)) {
-                self.channels.insert(key(client.tuple, channel), value);
-            }
-        }
-        self.forget_client(from, id);
-        self.clients.entry(client.tuple).or_insert(Relays([Relays::NONE; 2])).add(id);
     }
 
     fn remove_relay(&mut self, id: RelayId) {
-        let Some(relay) = self.relays.remove(&id) else { return };
-        for channel in relay.channels() {
-            self.channels.remove(&key(relay.client.tuple, channel));
-        }
-        self.forget_client(relay.client.tuple, id);
-    }
-
-    fn forget_client(&mut self, tuple: FiveTuple, relay: RelayId) {
-        if let Some(relays) = self.clients.get_mut(&tuple) {
-            relays.remove(relay);
-            if relays.is_empty() {
-                self.clients.remove(&tuple);
-            }
+        let Some(tuple) = self.relay(id).map(|relay| relay.client.tuple) else { return };
+        self.seats.remove(&tuple, place(id.0));
+        if let Some(slot) = self.relays.get_mut(place(id.0)) {
+            *slot = None;
+            self.len -= 1;
         }
     }
 
     fn set_permission(&mut self, relay: RelayId, peer: IpAddr, permitted: bool) {
-        let Some(relay) = self.relays.get_mut(&relay) else { return };
+        let Some(relay) = self.relay_mut(relay) else { return };
         let ip = octets(peer);
         if permitted {
-            relay.insert(Line { ip, port: [0, 0], channel: [0, 0] });
+            relay.insert(Line { ip, port: [0, 0], channel: [0, 0] }, false);
         } else {
             relay.remove(ip, 0);
-        }
-        for channel in relay.channels_of(ip) {
-            if let Some(value) = self.channels.get_mut(&key(relay.client.tuple, channel)) {
-                value.permitted = permitted;
-            }
         }
     }
 
@@ -373,36 +364,25 @@ impl Table {
         if peer.port() == 0 || channel.0 == 0 {
             return;
         }
-        let Some(relay) = self.relays.get(&id) else { return };
-        let tuple = relay.client.tuple;
-        if let Some(old) = self.channels.get(&key(tuple, channel)).map(|value| value.relay) {
+        let Some(tuple) = self.relay(id).map(|relay| relay.client.tuple) else { return };
+        let old = self.serving(&tuple).find(|relay| relay.channel(channel).is_some()).map(|relay| relay.id);
+        if let Some(old) = old {
             self.remove_channel(old, channel);
         }
-        let Some(relay) = self.relays.get_mut(&id) else { return };
-        let ip = octets(peer.ip());
-        if let Some(old) = relay.remove(ip, peer.port()) {
-            self.channels.remove(&key(tuple, number(old.channel)));
+        let own = self.is_own(peer.ip());
+        if let Some(relay) = self.relay_mut(id) {
+            let (ip, port) = (octets(peer.ip()), peer.port().to_be_bytes());
+            relay.insert(Line { ip, port, channel: channel.0.to_be_bytes() }, own);
         }
-        relay.insert(Line { ip, port: peer.port().to_be_bytes(), channel: channel.0.to_be_bytes() });
-        let permitted = relay.permits(ip);
-        let own = self.own.binary_search(&ip).is_ok();
-        self.channels.insert(key(tuple, channel), ChannelValue { relay: id, peer, permitted, own });
     }
 
     fn remove_channel(&mut self, id: RelayId, channel: ChannelNumber) {
-        let Some(relay) = self.relays.get_mut(&id) else { return };
-        let key = key(relay.client.tuple, channel);
-        let Some(peer) = self.channels.get(&key).filter(|value| value.relay == id).map(|value| value.peer)
-        else {
-            return;
-        };
-        relay.remove(octets(peer.ip()), peer.port());
-        self.channels.remove(&key);
+        let Some(relay) = self.relay_mut(id) else { return };
+        let bound = relay.channel(channel).map(|(line, _)| (line.ip, u16::from_be_bytes(line.port)));
+        if let Some((ip, port)) = bound {
+            relay.remove(ip, port);
+        }
     }
-}
-
-const fn key(tuple: FiveTuple, channel: ChannelNumber) -> ChannelKey {
-    ChannelKey { tuple, channel: channel.0.to_be_bytes() }
 }
 
 const fn number(channel: [u8; 2]) -> ChannelNumber {

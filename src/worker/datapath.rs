@@ -114,7 +114,7 @@ impl Worker {
     fn judge_channel_data(&self, client: &Client, bytes: &[u8]) -> Result<Media, Unroutable> {
         let parsed = channel_data::parse(bytes);
         let (channel, payload) = parsed.map_err(|_| Unroutable::Lost(Loss::ChannelData))?;
-        let ChannelValue { relay, peer, own, .. } = *self.table.channel(&client.tuple, channel)?;
+        let ChannelValue { relay, peer, own } = self.table.channel(&client.tuple, channel)?;
         Ok(Media { relay, peer: peer.socket_addr(), payload, dont_fragment: false, own })
     }
 
