@@ -24,7 +24,7 @@ use crate::engine::auth::FleetKey;
 use crate::net::certs::Reload;
 use crate::server::{Server, StartError};
 
-/// How often certificates are looked at.
+/// How often certificates and the load are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Run the relay.
@@ -70,6 +70,8 @@ struct Relay {
     server: Server,
     /// Dead workers that have been told of.
     dead: usize,
+    /// Allocations refused for overload that have been told of.
+    shed: u64,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
@@ -109,7 +111,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             announce(development, &config, &pages, args.json)?;
             serve_pages(development, &config, pages)?;
         }
-        Relay { sources, config, process, log, descriptors, server, dead: 0 }.live(signals).await
+        Relay { sources, config, process, log, descriptors, server, dead: 0, shed: 0 }.live(signals).await
     })
 }
 
@@ -122,7 +124,10 @@ impl Relay {
                 _ = signals.hang_up.recv() => self.reload(),
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
-                _ = look.tick() => self.look_at_certificates(),
+                _ = look.tick() => {
+                    self.look_at_certificates();
+                    self.look_at_load();
+                }
                 () = self.server.worker_died() => self.tell_deaths()?,
             }
         }
@@ -158,6 +163,20 @@ impl Relay {
                     tracing::error!(%error, "a certificate has changed and cannot be used; the old one stays");
                 }
             }
+        }
+    }
+
+    /// At most one line per look.
+    fn look_at_load(&mut self) {
+        let counters = self.server.counters();
+        let shed = counters.value("shed", "");
+        let fresh = shed.wrapping_sub(std::mem::replace(&mut self.shed, shed));
+        if fresh > 0 {
+            tracing::warn!(
+                refused = fresh,
+                workers = counters.value("overloaded", ""),
+                "overloaded: new allocations were refused so that calls stay well; this machine needs more cores or a second relay"
+            );
         }
     }
 
@@ -327,7 +346,7 @@ mod tests {
         let log = LogControl::detached();
         let nobodys = || signal(SignalKind::user_defined2()).unwrap();
         let signals = Signals { hang_up: nobodys(), terminate: nobodys(), interrupt: nobodys() };
-        (Relay { sources, config, process, log, descriptors: 0, server, dead: 0 }, signals)
+        (Relay { sources, config, process, log, descriptors: 0, server, dead: 0, shed: 0 }, signals)
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::reader::Section;
 use super::values::{BitRate, Cidr, Period};
 use crate::engine::{Lifetimes, SessionLimits};
+use crate::worker::OverloadSettings;
 
 /// `[limits]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,11 +42,16 @@ pub struct Limits {
     pub ipv4_prefix: u8,
     /// The length of a source prefix for IPv6.
     pub ipv6_prefix: u8,
+    /// Percent of its time that a worker is busy when it takes no new allocations; 0 is never.
+    pub overload_busy: u8,
+    /// Percent of what arrives that the system drops when it takes no new allocations; 0 is never.
+    pub overload_loss: u8,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let (session, lifetimes) = (SessionLimits::default(), Lifetimes::default());
+        let overload = OverloadSettings::default();
         Self {
             max_allocations: 0,
             max_allocations_per_user: 100,
@@ -62,6 +68,8 @@ impl Default for Limits {
             answer_burst: 400,
             ipv4_prefix: 32,
             ipv6_prefix: 56,
+            overload_busy: overload.busy,
+            overload_loss: overload.loss,
         }
     }
 }
@@ -84,6 +92,8 @@ impl Limits {
         section.integer("answer_burst", 1..=1_000_000, &mut out.answer_burst);
         section.integer("ipv4_prefix", 8..=32, &mut out.ipv4_prefix);
         section.integer("ipv6_prefix", 16..=128, &mut out.ipv6_prefix);
+        section.integer("overload_busy", 0..=100, &mut out.overload_busy);
+        section.integer("overload_loss", 0..=100, &mut out.overload_loss);
         out.check(&section);
         section.finish();
         out

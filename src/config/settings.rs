@@ -12,7 +12,7 @@ use crate::engine::peer::{PeerPolicy, PeerSettings, Prefix};
 use crate::engine::{self, Lifetimes, Limits, RelayAddress, RelaySettings, SessionLimits};
 use crate::route::{ListenerId, Transport};
 use crate::server::ServerSettings;
-use crate::worker::{self, Certificate, WorkerSettings};
+use crate::worker::{self, Certificate, OverloadSettings, WorkerSettings};
 
 /// What belongs to the process rather than to the configuration, and outlives a reload.
 #[derive(Clone, Debug)]
@@ -43,6 +43,10 @@ impl Config {
                 media: self.media.settings(),
                 streams: self.streams.settings(),
                 dtls: self.dtls.settings(),
+                overload: OverloadSettings {
+                    busy: self.limits.overload_busy,
+                    loss: self.limits.overload_loss,
+                },
             },
             engine: Arc::new(engine::Settings {
                 workers,

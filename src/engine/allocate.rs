@@ -88,6 +88,7 @@ impl Engine {
         if let Some(elsewhere) = self.redirect(origin.client, Redirect::Always) {
             return Err(elsewhere);
         }
+        self.check_load(origin.client, wish.port)?;
         let limits = &self.settings.limits;
         if !limits.allocations.allow(now.time, origin.client.tuple.client.ip()) {
             return Err(Code::QuotaReached.into());
@@ -121,6 +122,16 @@ impl Engine {
         self.open_sockets(key);
         self.settle(now, key);
         Ok(())
+    }
+
+    /// No new calls while there is too much to do. A reserved port belongs to one that is there: half of it is no use.
+    fn check_load(&mut self, client: Client, port: Port) -> Result<(), Refusal> {
+        if !self.overloaded || matches!(port, Port::Reserved(_)) {
+            return Ok(());
+        }
+        self.event(Event::Shed);
+        let elsewhere = self.redirect(client, Redirect::WhenFull);
+        Err(elsewhere.unwrap_or_else(|| Code::InsufficientCapacity.into()))
     }
 
     /// The checks of RFC 8656 section 7.2 and RFC 6062 section 5.1, in their order.

@@ -38,6 +38,8 @@ pub enum Event {
         /// Why.
         cause: ReleaseCause,
     },
+    /// An Allocate was refused because there is too much to do already.
+    Shed,
     /// An allocation moved with its client (RFC 8016).
     Moved {
         /// Its first relay.

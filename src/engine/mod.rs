@@ -102,6 +102,7 @@ pub struct Engine {
     replies: Replies,
     timers: TimerQueue<Wake>,
     actions: VecDeque<Action>,
+    overloaded: bool,
 }
 
 impl Engine {
@@ -133,6 +134,7 @@ impl Engine {
             replies: Replies::default(),
             timers: TimerQueue::new(),
             actions: VecDeque::new(),
+            overloaded: false,
         }
     }
 
@@ -140,6 +142,11 @@ impl Engine {
     pub fn reload(&mut self, settings: Arc<Settings>) {
         self.ports.replace(&settings.relay.addresses, settings.relay.ports.clone());
         self.settings = settings;
+    }
+
+    /// Whether new allocations are refused, so that those that there are stay well. Everything else goes on.
+    pub fn set_overloaded(&mut self, overloaded: bool) {
+        self.overloaded = overloaded;
     }
 
     /// How many allocations live.

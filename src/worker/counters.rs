@@ -204,6 +204,7 @@ pub struct Counters {
     released: Row<{ RELEASES.len() }>,
     allocated: Counter,
     moved: Counter,
+    shed: Counter,
     /// Allocations now.
     pub allocations: Counter,
     /// Stream connections now.
@@ -216,6 +217,10 @@ pub struct Counters {
     pub shortcuts: Counter,
     /// Turns of the worker's loop.
     pub turns: Counter,
+    /// Nanoseconds that it was not waiting for something to do.
+    pub busy: Counter,
+    /// 1 while it takes no new calls.
+    pub overloaded: Counter,
 }
 
 impl Counters {
@@ -254,6 +259,7 @@ impl Counters {
                 self.allocations.set(self.allocations.value().saturating_sub(1));
             }
             Event::Moved { .. } => self.moved.add(1),
+            Event::Shed => self.shed.add(1),
         }
     }
 
@@ -261,6 +267,12 @@ impl Counters {
     #[must_use]
     pub fn lost(&self, loss: Loss) -> u64 {
         self.losses.0.get(loss as usize).map_or(0, Counter::value)
+    }
+
+    /// How many packets took this path.
+    #[must_use]
+    pub fn passed(&self, path: Path) -> u64 {
+        self.packets.0.get(path as usize).map_or(0, Counter::value)
     }
 
     /// Shows every number with its family and label.
@@ -294,6 +306,9 @@ impl Counters {
         show("peer_connections", "", "", self.peer_connections.value());
         show("shortcuts", "", "", self.shortcuts.value());
         show("turns", "", "", self.turns.value());
+        show("busy_nanoseconds", "", "", self.busy.value());
+        show("overloaded", "", "", self.overloaded.value());
+        show("shed", "", "", self.shed.value());
     }
 }
 

@@ -21,6 +21,7 @@ mod external;
 mod ingress;
 mod listener;
 mod mailbox;
+mod overload;
 mod owners;
 mod peers;
 mod pipe;
@@ -41,6 +42,6 @@ pub(crate) use listener::Listener;
 pub(crate) use mailbox::{Command, Inbox, Mailbox};
 pub(crate) use run::{Parts, Worker};
 pub use settings::{
-    Certificate, DscpPolicy, DtlsSettings, EcnPolicy, ListenerSettings, MediaSettings, Prefix,
-    StreamSettings, WorkerSettings,
+    Certificate, DscpPolicy, DtlsSettings, EcnPolicy, ListenerSettings, MediaSettings, OverloadSettings,
+    Prefix, StreamSettings, WorkerSettings,
 };

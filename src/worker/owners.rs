@@ -30,7 +30,7 @@ pub(super) struct Owners(DashMap<IpAddr, Arc<Ports>, foldhash::quality::RandomSt
 impl Owners {
     /// The ports of the address that sockets are bound to; made when they are first asked for.
     pub(super) fn ports(&self, bind: IpAddr) -> Arc<Ports> {
-        Arc::clone(&self.0.entry(bind).or_insert_with(Arc::<Ports>::default))
+        Arc::clone(&self.0.entry(bind).or_default())
     }
 
     /// `worker` has no sockets any more.
@@ -181,7 +181,7 @@ mod tests {
         let seen = two.look(at(7)).unwrap();
         assert_eq!((seen.worker(), seen.place()), (Some(0), 3));
         let seen = one.look(at(65_535)).unwrap();
-        assert_eq!((seen.worker(), seen.place()), (Some(63), PLACE as usize));
+        assert_eq!((seen.worker(), seen.place()), (Some(63), usize::try_from(PLACE).unwrap()));
         // Nobody leaves for another.
         two.leave(at(7));
         assert_eq!(two.look(at(7)).unwrap().worker(), Some(0));

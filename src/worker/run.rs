@@ -3,16 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::quality::RandomState;
 
-use super::counters::{Counters, Loss};
+use super::counters::{Counters, Loss, Path};
 use super::deadlines::{Deadlines, Reminder};
 use super::directory::Directory;
 use super::dtls::DtlsLink;
 use super::external::Externals;
 use super::listener::Listener;
 use super::mailbox::{Command, Inbox, Mailbox};
+use super::overload::{Load, Overload};
 use super::owners::Homes;
 use super::peers::Peer;
 use super::relays::Relays;
@@ -35,7 +37,7 @@ const EVENTS: usize = 256;
 /// Messages of other workers per turn.
 const TRANSFERS: usize = 256;
 /// For a worker that was told to stop and has slow readers.
-const STOP_GRACE: std::time::Duration = std::time::Duration::from_millis(500);
+const STOP_GRACE: Duration = Duration::from_millis(500);
 /// Bytes that one read of a stream takes, and the largest datagram a DTLS session may say.
 pub(super) const SCRATCH: usize = 64 * 1024 + 1024;
 
@@ -128,6 +130,7 @@ pub(crate) struct Worker {
     pub(super) mailboxes: Arc<[Mailbox]>,
     inbox: Inbox,
     pub(super) counters: Arc<Counters>,
+    overload: Overload,
     /// It was told to stop: whoever is here has its say, nobody else.
     stopping: bool,
 }
@@ -178,6 +181,7 @@ impl Worker {
             mailboxes: parts.mailboxes,
             inbox: parts.inbox,
             counters: parts.counters,
+            overload: Overload::new(clock.now().time),
             stopping: false,
         };
         worker.learn_homes();
@@ -209,9 +213,11 @@ impl Worker {
         loop {
             let deadline =
                 [self.engine.deadline(), self.deadlines.next(), stop_at].into_iter().flatten().min();
-            let timeout = deadline.map(|at| at.since(self.clock.now().time));
+            let idle_from = self.clock.now().time;
+            let timeout = deadline.map(|at| at.since(idle_from));
             self.poller.wait(&mut events, timeout)?;
-            self.now = self.clock.now();
+            let last = std::mem::replace(&mut self.now, self.clock.now());
+            self.weigh(idle_from.since(last.time), self.now.time.since(idle_from));
             for event in events.iter() {
                 self.dispatch(event, &mut batch);
             }
@@ -229,6 +235,26 @@ impl Worker {
                 return Ok(());
             }
         }
+    }
+
+    /// How much there was to do: `busy` in the turn before, then `idle`.
+    fn weigh(&mut self, busy: Duration, idle: Duration) {
+        self.counters.busy.add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
+        self.overload.waited(idle);
+        if !self.overload.is_due(self.now.time) {
+            return;
+        }
+        let load = Load {
+            media: self.counters.passed(Path::ToPeer).wrapping_add(self.counters.passed(Path::FromPeer)),
+            received: self
+                .counters
+                .passed(Path::FromClient)
+                .wrapping_add(self.counters.passed(Path::FromPeer)),
+            dropped: self.counters.lost(Loss::ReceiveOverflow),
+        };
+        let overloaded = self.overload.judge(self.settings.overload, self.now.time, load);
+        self.engine.set_overloaded(overloaded);
+        self.counters.overloaded.set(overloaded.into());
     }
 
     fn dispatch(&mut self, event: Event, batch: &mut Batch) {

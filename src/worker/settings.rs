@@ -188,6 +188,21 @@ impl Default for DtlsSettings {
     }
 }
 
+/// When a worker takes no new calls, so that those it has stay well. Percentages; 0 is never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverloadSettings {
+    /// Of its time that it is busy.
+    pub busy: u8,
+    /// Of what arrives that the system drops, since nobody reads it in time.
+    pub loss: u8,
+}
+
+impl Default for OverloadSettings {
+    fn default() -> Self {
+        Self { busy: 90, loss: 1 }
+    }
+}
+
 /// Everything a worker needs besides the engine's own settings. All of it but the listeners can be reloaded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkerSettings {
@@ -199,4 +214,6 @@ pub struct WorkerSettings {
     pub streams: StreamSettings,
     /// DTLS clients.
     pub dtls: DtlsSettings,
+    /// When it is too much.
+    pub overload: OverloadSettings,
 }

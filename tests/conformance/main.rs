@@ -22,6 +22,7 @@ mod families;
 mod icmp;
 mod lifecycle;
 mod mobility;
+mod overload;
 mod permission;
 mod refresh;
 mod reservation;

@@ -14,6 +14,7 @@ mod dtls;
 mod fragments;
 mod media;
 mod nat_discovery;
+mod overload;
 mod relay;
 mod shortcut;
 #[path = "../support/skip.rs"]
