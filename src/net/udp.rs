@@ -12,8 +12,10 @@
 mod batch;
 mod errors;
 mod habit;
+mod outgoing;
 mod send;
 mod socket;
+mod transmit;
 
 pub use batch::{Batch, HEADROOM, Packet, PacketMeta, TAILROOM};
 pub use errors::{IcmpError, PeerError};

@@ -83,6 +83,11 @@ impl<const N: usize> ControlBuffer<N> {
         }
     }
 
+    /// The kernel cuts what is sent into datagrams of so many bytes.
+    pub(in crate::net) fn push_segment(&mut self, bytes: u16) {
+        self.push(libc::SOL_UDP, libc::UDP_SEGMENT, &bytes.to_ne_bytes());
+    }
+
     pub(in crate::net) fn push_ttl(&mut self, v6: bool, ttl: u8) {
         let value = i32::from(ttl).to_ne_bytes();
         if v6 {

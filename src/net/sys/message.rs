@@ -16,8 +16,11 @@ pub(in crate::net) const MAX_MESSAGES: usize = 64;
 /// and overflow 24 each, timestamp 32, make 144.
 pub(in crate::net) const RECEIVE_CONTROL: usize = 192;
 
-/// Bytes of control messages with a sent datagram: source 40, traffic class and hop limit 24 each.
-pub(in crate::net) const SEND_CONTROL: usize = 88;
+/// Most pieces of memory that the messages of one call to send are gathered from.
+pub(in crate::net) const MAX_PIECES: usize = 256;
+
+/// Bytes of control messages with a sent message: source 40, traffic class, hop limit and segment 24 each.
+pub(in crate::net) const SEND_CONTROL: usize = 112;
 
 /// Bytes of control messages with an entry of the error queue: besides what comes with a datagram, the error
 /// and the address of whoever reported it.
@@ -36,11 +39,12 @@ impl Slot {
         Self { source: RawAddress::EMPTY, control: ControlBuffer::EMPTY, length: 0, truncated: false };
 }
 
-/// One datagram to send.
-pub(in crate::net) struct Outgoing<'a> {
+/// One message to send.
+pub(in crate::net) struct Outgoing<'a, P> {
     pub(in crate::net) destination: &'a RawAddress,
     pub(in crate::net) control: &'a [u8],
-    pub(in crate::net) payload: &'a [u8],
+    /// The bytes, at most [`MAX_PIECES`] pieces.
+    pub(in crate::net) pieces: P,
 }
 
 /// Receives without waiting, one datagram into each of `spaces` and `slots`, at most [`MAX_MESSAGES`].
@@ -106,26 +110,33 @@ fn receive_one(fd: BorrowedFd<'_>, header: &mut libc::mmsghdr) -> io::Result<usi
     Ok(1)
 }
 
-/// Sends without waiting, at most [`MAX_MESSAGES`] of `messages`. Returns how many were taken; an error only
-/// when the first was not.
-pub(in crate::net) fn send<'a>(
+/// Sends without waiting, at most [`MAX_MESSAGES`] of `messages` and [`MAX_PIECES`]. Returns how many were taken; an
+/// error only when the first was not.
+pub(in crate::net) fn send<'a, P: Iterator<Item = &'a [u8]>>(
     fd: BorrowedFd<'_>,
-    messages: impl Iterator<Item = Outgoing<'a>>,
+    messages: impl Iterator<Item = Outgoing<'a, P>>,
 ) -> io::Result<usize> {
-    let mut vectors = [const { MaybeUninit::<libc::iovec>::uninit() }; MAX_MESSAGES];
+    let mut vectors = [const { MaybeUninit::<libc::iovec>::uninit() }; MAX_PIECES];
     let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MAX_MESSAGES];
+    let mut free = vectors.as_mut_slice();
     let mut count = 0;
-    for ((header, vector), message) in headers.iter_mut().zip(&mut vectors).zip(messages) {
-        let vector = vector.write(vector_of(message.payload.as_ptr().cast_mut(), message.payload.len()));
+    for (header, message) in headers.iter_mut().zip(messages) {
+        let Some((mine, rest)) = gather(free, message.pieces) else { break };
+        free = rest;
         let name = message.destination.as_bytes().as_ptr().cast_mut();
         let control = message.control.as_ptr().cast_mut();
-        header.write(header_of(name, message.destination.length(), vector, control, message.control.len()));
+        let (start, length) = (mine.as_mut_ptr().cast(), mine.len());
+        let made = header_of(name, message.destination.length(), start, control, message.control.len());
+        header.write(made).msg_hdr.msg_iovlen = length;
         count += 1;
+    }
+    if count == 0 {
+        return Ok(0);
     }
     let (start, flags) =
         (headers.as_mut_ptr().cast::<libc::mmsghdr>(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
-    // SAFETY: the first `count` headers are initialised. Each points to its own initialised vector and to an
-    // address, control bytes and a payload that are borrowed for `'a`, which outlives the call, with their
+    // SAFETY: the first `count` headers are initialised. Each points to its own vectors, all initialised by `gather`,
+    // and to an address, control bytes and pieces that are borrowed for `'a`, which outlives the call, with their
     // true lengths. The kernel only reads them; it writes to the headers alone. One message spares the kernel a loop
     // and a copy: `start` is then the only header, and `msg_hdr` its first field.
     let sent = unsafe {
@@ -136,6 +147,19 @@ pub(in crate::net) fn send<'a>(
         }
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Describes the pieces in the first of `free`: those, all initialised, and what is left. None if there are too many.
+fn gather<'f, 'a>(
+    free: &'f mut [MaybeUninit<libc::iovec>],
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> Option<(&'f mut [MaybeUninit<libc::iovec>], &'f mut [MaybeUninit<libc::iovec>])> {
+    let mut used = 0;
+    for piece in pieces {
+        free.get_mut(used)?.write(vector_of(piece.as_ptr().cast_mut(), piece.len()));
+        used += 1;
+    }
+    free.split_at_mut_checked(used)
 }
 
 /// Takes one entry from the error queue: the address that the failed datagram was sent to, and the control messages.
@@ -170,7 +194,7 @@ fn vector_of(base: *mut u8, length: usize) -> libc::iovec {
 fn header_of(
     name: *mut u8,
     name_length: usize,
-    vector: &mut libc::iovec,
+    vector: *mut libc::iovec,
     control: *mut u8,
     control_length: usize,
 ) -> libc::mmsghdr {

@@ -3,12 +3,12 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::os::fd::AsFd;
 
+use super::outgoing::{Memory, Message, Piece};
+use super::transmit::{Trains, count_datagrams, transmit};
 use super::{Batch, UdpSocket};
-use crate::net::sys::address::RawAddress;
 use crate::net::sys::control::ControlBuffer;
-use crate::net::sys::message::{self, Outgoing, SEND_CONTROL};
+use crate::net::sys::message::SEND_CONTROL;
 
 /// Copied payload bytes kept for the next turn; a burst of long ones gives its memory back.
 const KEPT_COPIES: usize = 64 * 1024;
@@ -36,7 +36,7 @@ impl SendHeader {
     }
 
     /// As control messages; those that say nothing are left out, for each costs the kernel time.
-    fn controls(&self) -> ControlBuffer<SEND_CONTROL> {
+    pub(super) fn controls(&self) -> ControlBuffer<SEND_CONTROL> {
         let mut controls = ControlBuffer::EMPTY;
         let v6 = self.destination.is_ipv6();
         if let Some(source) = self.source.filter(|source| source.is_ipv6() == v6) {
@@ -72,6 +72,10 @@ pub enum Payload<'a> {
 pub struct SendStats {
     /// Datagrams that the kernel took.
     pub sent: u64,
+    /// Those of them that went in trains, which the kernel or the device cuts apart (UDP_SEGMENT).
+    pub coupled: u64,
+    /// System calls.
+    pub calls: u64,
     /// Dropped: the socket's send buffer or the device's queue is full (EAGAIN, ENOBUFS).
     pub full: u64,
     /// Dropped: too long for UDP, or for the path and DONT-FRAGMENT set (EMSGSIZE).
@@ -86,38 +90,21 @@ pub struct SendStats {
 #[derive(Debug)]
 pub struct SendBatch {
     capacity: usize,
-    entries: Vec<Entry>,
-    /// Consecutive entries that go through one socket the same way. The clone keeps the descriptor from being
+    datagrams: usize,
+    pieces: Vec<Piece>,
+    messages: Vec<Message>,
+    /// Consecutive messages that go through one socket the same way. The clone keeps the descriptor from being
     /// closed, and its number from being another socket's, before the flush.
     runs: Vec<Run>,
     copies: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    destination: RawAddress,
-    controls: ControlBuffer<SEND_CONTROL>,
-    place: Place,
-}
-
-#[derive(Debug)]
-enum Place {
-    Slot { index: usize, range: Range<usize> },
-    Copy(Range<usize>),
+    trains: Trains,
 }
 
 #[derive(Debug)]
 struct Run {
     socket: UdpSocket,
     dont_fragment: bool,
-    entries: Range<usize>,
-}
-
-/// Where the payloads of a batch lie.
-#[derive(Clone, Copy)]
-struct Bytes<'a> {
-    copies: &'a [u8],
-    received: &'a Batch,
+    messages: Range<usize>,
 }
 
 impl SendBatch {
@@ -125,19 +112,27 @@ impl SendBatch {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, 1024);
-        Self { capacity, entries: Vec::with_capacity(capacity), runs: Vec::new(), copies: Vec::new() }
+        Self {
+            capacity,
+            datagrams: 0,
+            pieces: Vec::with_capacity(capacity),
+            messages: Vec::new(),
+            runs: Vec::new(),
+            copies: Vec::new(),
+            trains: Trains::new(),
+        }
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.datagrams == 0
     }
 
     /// Whether the next push needs a flush before it.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= self.capacity
+        self.datagrams >= self.capacity
     }
 
     /// Add a datagram. False, and nothing added, when the batch is full.
@@ -145,116 +140,71 @@ impl SendBatch {
         if self.is_full() {
             return false;
         }
-        let place = match payload {
-            Payload::Slot { index, range } => Place::Slot { index, range },
+        let start = self.pieces.len();
+        let length = match payload {
+            Payload::Slot { index, range } => {
+                let length = range.len();
+                self.pieces.push(Piece::Slot { index, range });
+                length
+            }
             Payload::Copy(bytes) => {
                 let start = self.copies.len();
                 self.copies.extend_from_slice(bytes);
-                Place::Copy(start..self.copies.len())
+                self.pieces.push(Piece::Own(start..self.copies.len()));
+                bytes.len()
             }
         };
-        let destination = RawAddress::new(header.destination);
-        self.entries.push(Entry { destination, controls: header.controls(), place });
-        self.extend_run(socket, header.dont_fragment);
+        self.datagrams += 1;
+        self.add_message(socket, header, start..self.pieces.len(), length);
         true
     }
 
-    /// Send everything, in order per socket, with one call per run of datagrams through one socket. Never
-    /// blocks; what cannot be sent is dropped and counted, and never keeps the next from being sent.
+    /// Send everything, in order per socket, with one call per run of datagrams through one socket; neighbours of
+    /// one flow and length go as one message. Never blocks; what cannot be sent is dropped and counted, and never
+    /// keeps the next from being sent.
     pub fn flush(&mut self, received: &Batch) -> SendStats {
         let mut stats = SendStats::default();
         for run in &self.runs {
-            let entries = self.entries.get(run.entries.clone()).unwrap_or(&[]);
+            let messages = self.messages.get(run.messages.clone()).unwrap_or(&[]);
             if run.dont_fragment {
                 // DF is an option of the socket, not of the datagram: on for this run, which is rare, then off.
                 // A failure, which no live socket shows, costs the bit but not the datagram.
                 drop(run.socket.set_dont_fragment(true));
             }
-            let bytes = Bytes { copies: &self.copies, received };
-            send_run(&run.socket, entries, bytes, run.dont_fragment, &mut stats);
+            let memory = Memory { pieces: &self.pieces, own: &self.copies, received };
+            transmit(&run.socket, messages, memory, run.dont_fragment, &mut self.trains, &mut stats);
             if run.dont_fragment {
                 drop(run.socket.set_dont_fragment(false));
             }
         }
         self.runs.clear();
-        self.entries.clear();
+        self.messages.clear();
+        self.pieces.clear();
         self.copies.clear();
         self.copies.shrink_to(KEPT_COPIES);
+        self.datagrams = 0;
         stats
     }
 
-    fn extend_run(&mut self, socket: &UdpSocket, dont_fragment: bool) {
-        let end = self.entries.len();
-        match self.runs.last_mut() {
-            Some(run) if run.dont_fragment == dont_fragment && run.socket.is_same(socket) => {
-                run.entries.end = end;
-            }
-            _ => self.runs.push(Run { socket: socket.clone(), dont_fragment, entries: end - 1..end }),
+    fn add_message(&mut self, socket: &UdpSocket, header: SendHeader, pieces: Range<usize>, length: usize) {
+        let run = self.runs.last_mut();
+        let run = run.filter(|run| run.dont_fragment == header.dont_fragment && run.socket.is_same(socket));
+        if run.is_some()
+            && let Some(last) = self.messages.last_mut()
+            && self.trains.admit(last.segment)
+            && last.couple(&header, &pieces, length)
+        {
+            return;
         }
-    }
-}
-
-fn send_run(
-    socket: &UdpSocket,
-    mut entries: &[Entry],
-    bytes: Bytes<'_>,
-    strict: bool,
-    stats: &mut SendStats,
-) {
-    let mut retried = false;
-    while !entries.is_empty() {
-        let messages = entries.iter().map(|entry| entry.outgoing(bytes));
-        let done = match message::send(socket.as_fd(), messages) {
-            Ok(0) => 1,
-            Ok(count) => {
-                stats.sent += count as u64;
-                count
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                stats.full += entries.len() as u64;
-                return;
-            }
-            // With the error queue on, an ICMP error of an earlier datagram fails the next call once. So
-            // every error is given a second chance before it is believed; but a datagram that is too long to
-            // go unfragmented would be reported twice.
-            Err(error) if !(retried || strict && is_too_long(&error)) => {
-                retried = true;
-                continue;
-            }
-            Err(error) => {
-                stats.count(&error);
-                note_refused(socket, entries.first(), &error);
-                1
-            }
-        };
-        retried = false;
-        entries = entries.get(done..).unwrap_or(&[]);
-    }
-}
-
-fn is_too_long(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EMSGSIZE)
-}
-
-fn note_refused(socket: &UdpSocket, entry: Option<&Entry>, error: &io::Error) {
-    if is_too_long(error)
-        && let Some(peer) = entry.and_then(|entry| entry.destination.decode())
-    {
-        socket.note_refused(peer);
-    }
-}
-
-impl Entry {
-    fn outgoing<'a>(&'a self, bytes: Bytes<'a>) -> Outgoing<'a> {
-        let payload = match &self.place {
-            Place::Slot { index, range } => bytes.received.bytes(*index, range.clone()),
-            Place::Copy(range) => bytes.copies.get(range.clone()),
-        };
-        debug_assert!(payload.is_some(), "a batch was flushed with another batch's packets");
-        Outgoing {
-            destination: &self.destination,
-            control: self.controls.used(),
-            payload: payload.unwrap_or(&[]),
+        self.messages.push(Message::new(header, pieces, length));
+        let end = self.messages.len();
+        match run {
+            Some(run) => run.messages.end = end,
+            None => self.runs.push(Run {
+                socket: socket.clone(),
+                dont_fragment: header.dont_fragment,
+                messages: end - 1..end,
+            }),
         }
     }
 }
@@ -263,13 +213,23 @@ impl SendStats {
     /// Adds another flush's figures.
     pub fn add(&mut self, other: Self) {
         self.sent += other.sent;
+        self.coupled += other.coupled;
+        self.calls += other.calls;
         self.full += other.full;
         self.too_long += other.too_long;
         self.unreachable += other.unreachable;
         self.refused += other.refused;
     }
 
-    fn count(&mut self, error: &io::Error) {
+    /// The kernel has taken these.
+    pub(super) fn note_sent(&mut self, messages: &[Message]) {
+        let trains = messages.iter().map(Message::datagrams).filter(|datagrams| *datagrams > 1);
+        self.coupled += trains.map(|datagrams| datagrams as u64).sum::<u64>();
+        self.sent += count_datagrams(messages);
+    }
+
+    /// The kernel has refused so many.
+    pub(super) fn count(&mut self, error: &io::Error, datagrams: u64) {
         let counter = match error.raw_os_error() {
             Some(libc::ENOBUFS | libc::ENOMEM) => &mut self.full,
             Some(libc::EMSGSIZE) => &mut self.too_long,
@@ -283,6 +243,6 @@ impl SendStats {
             ) => &mut self.unreachable,
             _ => &mut self.refused,
         };
-        *counter += 1;
+        *counter += datagrams;
     }
 }

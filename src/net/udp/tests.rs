@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::*;
 use crate::net::poll::{Events, Interest, Poller};
 
+#[path = "train_tests.rs"]
+mod trains;
+
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
@@ -41,10 +44,11 @@ fn payload(batch: &mut Batch, index: usize) -> Vec<u8> {
 fn send_one(socket: &UdpSocket, header: SendHeader, bytes: &[u8]) -> SendStats {
     let mut out = SendBatch::new(1);
     assert!(out.push(socket, header, Payload::Copy(bytes)));
-    out.flush(&Batch::new(1))
+    SendStats { calls: 0, ..out.flush(&Batch::new(1)) }
 }
 
-const SENT: SendStats = SendStats { sent: 1, full: 0, too_long: 0, unreachable: 0, refused: 0 };
+const SENT: SendStats =
+    SendStats { sent: 1, coupled: 0, calls: 0, full: 0, too_long: 0, unreachable: 0, refused: 0 };
 
 #[test]
 fn a_batch_comes_back_in_order_with_headers_put_before_each_payload() {
@@ -56,7 +60,7 @@ fn a_batch_comes_back_in_order_with_headers_put_before_each_payload() {
             let header = SendHeader::to(server.local_addr());
             assert!(out.push(&client, header, Payload::Copy(&[number; 100])));
         }
-        assert_eq!(out.flush(&batch), SendStats { sent: 20, ..SendStats::default() });
+        assert_eq!(out.flush(&batch).sent, 20);
         assert!(out.is_empty());
 
         let mut seen = 0;
