@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::allocation::{Allocation, FAMILIES, PerFamily};
 use super::auth::Authenticated;
 use super::limits::QuotaError;
@@ -14,7 +16,7 @@ use super::relays::Holder;
 use super::request::Origin;
 use super::settings::{DefaultFamily, Redirect};
 use super::{Action, Engine, Event, OpenError, RelayKind, ReleaseCause};
-use crate::route::{Client, Delta, RelayId};
+use crate::route::{Client, Delta, RelayId, place};
 use crate::time::Now;
 use crate::wire::stun::{AddressFamily, AttributeFault, AttributeType, Message};
 
@@ -76,11 +78,11 @@ impl Engine {
         if self.answered_before(now, origin) {
             return Ok(());
         }
-        if let Some(key) = self.by_tuple.get(&origin.client.tuple) {
+        if let Some(key) = self.allocation_of(&origin.client.tuple) {
             // A retransmission while the sockets open gets no 437: its answer is on the way.
             let repeated = self
                 .openings
-                .get(key)
+                .get(&key)
                 .is_some_and(|opening| opening.origin.transaction == origin.transaction);
             return if repeated { Ok(()) } else { Err(Code::AllocationMismatch.into()) };
         }
@@ -103,8 +105,8 @@ impl Engine {
             expires: now.time + wish.lifetime,
             timer: None,
             relays: PerFamily::default(),
-            permissions: Vec::new(),
-            channels: Vec::new(),
+            permissions: SmallVec::new(),
+            channels: SmallVec::new(),
             ticket: wish.mobility.then_some(0),
             tcp: wish.tcp,
             opening: true,
@@ -325,7 +327,7 @@ impl Engine {
 
     fn give_up(&mut self, now: Now, key: u64, opening: &Opening) {
         if let Some(allocation) = self.allocations.remove(key) {
-            self.unlist(allocation.client);
+            self.unlist(allocation.client, key);
         }
         // 440 only if that holds for all that was wanted; where something is full, another time may do.
         let full = Socket::Failed(Code::InsufficientCapacity);
@@ -399,14 +401,14 @@ impl Engine {
     }
 
     pub(super) fn list(&mut self, client: Client, key: u64) {
-        self.by_tuple.insert(client.tuple, key);
+        self.by_tuple.insert(&client.tuple, place(key));
         if let Some(link) = client.link {
             self.by_link.insert(link, key);
         }
     }
 
-    pub(super) fn unlist(&mut self, client: Client) {
-        self.by_tuple.remove(&client.tuple);
+    pub(super) fn unlist(&mut self, client: Client, key: u64) {
+        self.by_tuple.remove(&client.tuple, place(key));
         if let Some(link) = client.link {
             self.by_link.remove(&link);
         }
@@ -415,7 +417,7 @@ impl Engine {
     /// Ends an allocation and everything it holds.
     pub(super) fn release(&mut self, key: u64, cause: ReleaseCause) {
         let Some(allocation) = self.allocations.remove(key) else { return };
-        self.unlist(allocation.client);
+        self.unlist(allocation.client, key);
         if let Some(timer) = allocation.timer {
             self.timers.cancel(timer);
         }

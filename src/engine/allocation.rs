@@ -2,8 +2,10 @@
 //!
 //! Whatever changes here and matters to packets is told to the data path as a [`Delta`].
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use super::OwnerId;
 use super::auth::Session;
@@ -21,7 +23,7 @@ pub(super) const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
 /// After a channel has ended, neither its number nor its peer may be bound otherwise for so long (RFC 8656 section 12.1).
 pub(super) const CHANNEL_COOL_DOWN: Duration = Duration::from_secs(300);
 
-/// One allocation. An idle one costs this, a permission, a channel, and an entry in two tables.
+/// One allocation. An idle one costs this, with a permission and a channel, and its seat at the five-tuple.
 #[derive(Debug)]
 pub(super) struct Allocation {
     pub(super) client: Client,
@@ -34,8 +36,8 @@ pub(super) struct Allocation {
     pub(super) timer: Option<TimerId>,
     /// IPv4 and IPv6. TCP allocations have one.
     pub(super) relays: PerFamily<Option<RelayId>>,
-    pub(super) permissions: Vec<Permission>,
-    pub(super) channels: Vec<Channel>,
+    pub(super) permissions: SmallVec<[Permission; 1]>,
+    pub(super) channels: SmallVec<[Channel; 1]>,
     /// How often the ticket was renewed, if mobility was asked for (RFC 8016).
     pub(super) ticket: Option<u32>,
     /// Relays TCP instead of UDP (RFC 6062).
@@ -47,8 +49,15 @@ pub(super) struct Allocation {
 /// Packets of this peer may pass.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Permission {
-    pub(super) peer: IpAddr,
-    pub(super) expires: Time,
+    /// IPv4 in its mapped form.
+    peer: Ipv6Addr,
+    expires: Time,
+}
+
+impl Permission {
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer.to_canonical()
+    }
 }
 
 /// A number that stands for a peer, then cools down.
@@ -128,12 +137,13 @@ impl Allocation {
     }
 
     pub(super) fn permits(&self, peer: IpAddr) -> bool {
+        let peer = mapped(peer);
         self.permissions.iter().any(|permission| permission.peer == peer)
     }
 
     /// Installs or refreshes a permission; true if it is new.
     pub(super) fn permit(&mut self, peer: IpAddr, now: Time) -> bool {
-        let expires = now + PERMISSION_LIFETIME;
+        let (peer, expires) = (mapped(peer), now + PERMISSION_LIFETIME);
         if let Some(permission) = self.permissions.iter_mut().find(|permission| permission.peer == peer) {
             permission.expires = expires;
             return false;
@@ -193,10 +203,29 @@ impl Allocation {
         });
         self.permissions.retain(|permission| {
             let alive = permission.expires > now;
-            if !alive && let Some(relay) = relay_of(permission.peer) {
-                forget(Delta::RemovePermission { relay, peer: permission.peer });
+            let peer = permission.peer();
+            if !alive && let Some(relay) = relay_of(peer) {
+                forget(Delta::RemovePermission { relay, peer });
             }
             alive
         });
+    }
+}
+
+fn mapped(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allocation_stays_small() {
+        assert_eq!((size_of::<Permission>(), size_of::<Channel>()), (24, 32));
+        assert!(size_of::<Allocation>() <= 264, "{}", size_of::<Allocation>());
     }
 }

@@ -51,7 +51,7 @@ use tcp::Connection;
 use timer::TimerQueue;
 use timers::Wake;
 
-use crate::route::{Arena, Client, Endpoint, FiveTuple, LinkId, RelayId};
+use crate::route::{Arena, Client, Endpoint, FiveTuple, LinkId, RelayId, Seats};
 use crate::time::Now;
 use crate::wire::stun::{AttributeType, Class, Message, Method, TransactionId, Writer};
 
@@ -90,7 +90,7 @@ pub struct Engine {
     ticket_key: [u8; 32],
     ports: PortPool,
     allocations: Arena<Allocation>,
-    by_tuple: Table<FiveTuple, u64>,
+    by_tuple: Seats,
     /// Allocations that wait for their sockets.
     openings: Table<u64, Opening>,
     relays: Arena<Relay>,
@@ -124,7 +124,7 @@ impl Engine {
             random,
             ports,
             allocations: Arena::new(),
-            by_tuple: Table::default(),
+            by_tuple: Seats::default(),
             openings: Table::default(),
             relays: Arena::new(),
             reservations: Table::default(),
@@ -201,9 +201,15 @@ impl Engine {
         self.listener(client).map_or("", |listener| listener.realm.as_str())
     }
 
+    /// The allocation of a five-tuple, open or not.
+    fn allocation_of(&self, tuple: &FiveTuple) -> Option<u64> {
+        let mut found = self.by_tuple.find(tuple).filter_map(|place| self.allocations.at(place));
+        found.find(|(_, allocation)| allocation.client.tuple == *tuple).map(|(key, _)| key)
+    }
+
     /// The client's own allocation: 437 if it has none, 441 if somebody else made it (RFC 8656 section 5).
     fn own_allocation(&self, client: Client, user: &Authenticated) -> Result<u64, Refusal> {
-        let key = self.by_tuple.get(&client.tuple).copied().ok_or(Code::AllocationMismatch)?;
+        let key = self.allocation_of(&client.tuple).ok_or(Code::AllocationMismatch)?;
         let allocation = self.allocations.get(key).filter(|allocation| !allocation.opening);
         let allocation = allocation.ok_or(Code::AllocationMismatch)?;
         if allocation.owner() != user.owner {
@@ -216,7 +222,7 @@ impl Engine {
     /// password: whoever owns what it names will ask for that. A client that has an allocation here stays: one five-tuple
     /// has one allocation, and the other worker does not know of ours.
     fn other_worker(&self, client: Client, message: &Message<'_>) -> Option<u8> {
-        if self.by_tuple.contains_key(&client.tuple) {
+        if self.allocation_of(&client.tuple).is_some() {
             return None;
         }
         let first = |kind| message.find(kind).and_then(<[u8]>::first).copied();

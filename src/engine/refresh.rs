@@ -93,7 +93,7 @@ impl Engine {
         match family {
             Some(family) if both => {
                 let Some(relay) = allocation.relays.get_mut(family).take() else { return };
-                allocation.permissions.retain(|permission| AddressFamily::of(permission.peer) != family);
+                allocation.permissions.retain(|permission| AddressFamily::of(permission.peer()) != family);
                 allocation.channels.retain(|channel| AddressFamily::of(channel.peer.ip()) != family);
                 self.push(Action::Route(Delta::RemoveRelay { relay }));
                 self.close_relay(relay);
@@ -127,7 +127,7 @@ impl Engine {
         if renewed != current && renewed != current.wrapping_sub(1) {
             return Err(Code::BadRequest.into());
         }
-        if self.by_tuple.get(&client.tuple).is_some_and(|other| *other != key) {
+        if self.allocation_of(&client.tuple).is_some_and(|other| other != key) {
             return Err(Code::AllocationMismatch.into());
         }
         // RFC 6062 relays on a stream only, and only to the connection that asked.
@@ -148,7 +148,7 @@ impl Engine {
         };
         let old = std::mem::replace(&mut allocation.client, client);
         let relays = allocation.relays;
-        self.unlist(old);
+        self.unlist(old, key);
         self.list(client, key);
         for relay in relays.iter().flatten() {
             self.push(Action::Route(Delta::MoveRelay { relay: *relay, client }));

@@ -126,7 +126,7 @@ impl Engine {
                 let id = message.connection_id().ok()??;
                 self.connections.get(&ConnectionId(id)).map(Connection::allocation)
             }
-            _ => self.by_tuple.get(&origin.client.tuple).copied(),
+            _ => self.allocation_of(&origin.client.tuple),
         }
     }
 

@@ -137,7 +137,7 @@ impl Engine {
         let link = origin.client.link.filter(|_| origin.client.tuple.transport.is_stream());
         let link = link.ok_or(Code::BadRequest)?;
         // The connection of an allocation cannot be a pipe as well.
-        if self.by_tuple.contains_key(&origin.client.tuple) {
+        if self.allocation_of(&origin.client.tuple).is_some() {
             return Err(Code::BadRequest.into());
         }
         let connection = self.connections.get_mut(&id).ok_or(Code::BadRequest)?;

@@ -8,6 +8,7 @@
 
 use std::num::NonZeroU32;
 
+use crate::route::growth;
 use crate::time::Time;
 
 const CHILDREN: usize = 4;
@@ -78,8 +79,8 @@ impl<K> TimerQueue<K> {
     /// Lets `key` come out of [`Self::pop`] at `deadline`.
     pub fn insert(&mut self, deadline: Time, key: K) -> TimerId {
         let (slot, generation) = self.occupy(key);
-        self.deadlines.push(deadline);
-        self.owners.push(slot);
+        push(&mut self.deadlines, deadline);
+        push(&mut self.owners, slot);
         self.sift_up(self.deadlines.len() - 1);
         TimerId { slot, generation }
     }
@@ -121,7 +122,7 @@ impl<K> TimerQueue<K> {
         }
         // Four billion timers would be 100 GB: the memory ends before the numbers do.
         let index = u32::try_from(self.slots.len()).unwrap_or(NONE);
-        self.slots.push(Slot { generation: NonZeroU32::MIN, place: NONE, key: Some(key) });
+        push(&mut self.slots, Slot { generation: NonZeroU32::MIN, place: NONE, key: Some(key) });
         (index, NonZeroU32::MIN)
     }
 
@@ -192,6 +193,14 @@ impl<K> TimerQueue<K> {
             slot.place = u32::try_from(place).unwrap_or(NONE);
         }
     }
+}
+
+/// Without the half that a list which doubles may leave unused.
+fn push<T>(list: &mut Vec<T>, value: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(growth(list.len()));
+    }
+    list.push(value);
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ impl<T> Arena<T> {
 
     pub(crate) fn insert(&mut self, value: T) -> u64 {
         self.generation = self.generation.wrapping_add(1) & GENERATION_MASK;
+        if self.slots.len() == self.slots.capacity() {
+            self.slots.reserve_exact(growth(self.slots.len()));
+        }
         let place = self.slots.insert((self.generation, value));
         (self.generation << 32) | place as u64
     }
@@ -33,6 +36,11 @@ impl<T> Arena<T> {
             .get_mut(place(key))
             .filter(|(generation, _)| *generation == key >> 32)
             .map(|(_, value)| value)
+    }
+
+    /// What is at the dense half of a key, whatever the other half.
+    pub(crate) fn at(&self, place: usize) -> Option<(u64, &T)> {
+        self.slots.get(place).map(|(generation, value)| ((generation << 32) | place as u64, value))
     }
 
     pub(crate) fn remove(&mut self, key: u64) -> Option<T> {

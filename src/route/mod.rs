@@ -9,7 +9,8 @@ mod key;
 mod seats;
 mod table;
 
-pub(crate) use arena::{Arena, place};
+pub(crate) use arena::{Arena, grow, growth, place};
 pub use delta::Delta;
 pub use key::{Client, Endpoint, FiveTuple, LinkId, ListenerId, RelayId, Transport};
+pub(crate) use seats::Seats;
 pub use table::{ChannelValue, Flow, Header, Miss, Table};

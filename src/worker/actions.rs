@@ -105,9 +105,8 @@ impl Worker {
                 RelaySocket::Tcp(Box::new(listener))
             }
         };
-        let mut relay = Relay::new(id, socket);
-        relay.user = self.shared.quotas.bandwidth(owner);
-        self.relays.insert(relay);
+        self.relays.insert(Relay::new(id, socket, owner));
+        self.share_user(id);
         self.enter_home(id);
         Ok(())
     }
@@ -185,10 +184,20 @@ impl Worker {
         }
     }
 
+    /// The allocations of one user do, on all workers.
+    fn share_user(&mut self, relay: RelayId) {
+        if self.engine_settings.limits.user_bandwidth.is_some()
+            && let Some(relay) = self.relays.get_mut(relay)
+        {
+            relay.user = self.shared.quotas.bandwidth(relay.owner);
+        }
+    }
+
     /// After a reload a rate may hold where there was none.
-    pub(super) fn share_sessions(&mut self) {
+    pub(super) fn share_bandwidth(&mut self) {
         let ids: Vec<RelayId> = self.relays.ids().collect();
         for relay in ids {
+            self.share_user(relay);
             if let Some(client) = self.table.client(relay).copied() {
                 self.share_session(relay, &client);
             }
@@ -197,12 +206,9 @@ impl Worker {
 
     fn note(&mut self, event: &Event) {
         self.counters.event(event);
-        // A relay that was reserved is opened before it is known whose it will be.
-        if let Event::Allocated { relay, owner, .. } = *event
-            && let Some(relay) = self.relays.get_mut(relay)
-            && relay.user.is_none()
-        {
-            relay.user = self.shared.quotas.bandwidth(owner);
+        // A reserved relay outlives the allocation that it was opened for, and perhaps that user's bucket.
+        if let Event::Allocated { relay, .. } = *event {
+            self.share_user(relay);
         }
     }
 

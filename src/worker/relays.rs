@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::engine::OwnerId;
 use crate::engine::limits::{Bucket, Rate, UserBandwidth};
 use crate::net::tcp::TcpListener;
 use crate::net::udp::UdpSocket;
-use crate::route::{RelayId, place};
+use crate::route::{RelayId, grow, place};
 use crate::time::Time;
 
 /// Which way media goes.
@@ -49,15 +50,18 @@ pub(super) enum RelaySocket {
 pub(super) struct Relay {
     id: RelayId,
     pub(super) socket: RelaySocket,
+    pub(super) owner: OwnerId,
+    /// Where allocations have a rate.
     pub(super) session: Option<Rc<SessionBandwidth>>,
+    /// Where users have one.
     pub(super) user: Option<Arc<UserBandwidth>>,
     /// What the kernel said it has dropped, at the last look.
     pub(super) overflow: u32,
 }
 
 impl Relay {
-    pub(super) const fn new(id: RelayId, socket: RelaySocket) -> Self {
-        Self { id, socket, session: None, user: None, overflow: 0 }
+    pub(super) const fn new(id: RelayId, socket: RelaySocket, owner: OwnerId) -> Self {
+        Self { id, socket, owner, session: None, user: None, overflow: 0 }
     }
 
     /// Its socket, if it is a UDP relay.
@@ -88,28 +92,26 @@ impl Relay {
 
 /// All relays. The engine's names are dense in their lower half, so a relay is found without a hash.
 #[derive(Debug, Default)]
-pub(super) struct Relays(Vec<Option<Box<Relay>>>);
+pub(super) struct Relays(Vec<Option<Relay>>);
 
 impl Relays {
     pub(super) fn insert(&mut self, relay: Relay) {
         let at = place(relay.id.0);
-        if at >= self.0.len() {
-            self.0.resize_with(at.saturating_add(1), || None);
-        }
+        grow(&mut self.0, at);
         if let Some(slot) = self.0.get_mut(at) {
-            *slot = Some(Box::new(relay));
+            *slot = Some(relay);
         }
     }
 
     pub(super) fn get(&self, id: RelayId) -> Option<&Relay> {
-        self.0.get(place(id.0))?.as_deref().filter(|relay| relay.id == id)
+        self.0.get(place(id.0))?.as_ref().filter(|relay| relay.id == id)
     }
 
     pub(super) fn get_mut(&mut self, id: RelayId) -> Option<&mut Relay> {
-        self.0.get_mut(place(id.0))?.as_deref_mut().filter(|relay| relay.id == id)
+        self.0.get_mut(place(id.0))?.as_mut().filter(|relay| relay.id == id)
     }
 
-    pub(super) fn remove(&mut self, id: RelayId) -> Option<Box<Relay>> {
+    pub(super) fn remove(&mut self, id: RelayId) -> Option<Relay> {
         self.get(id)?;
         self.0.get_mut(place(id.0))?.take()
     }
@@ -121,5 +123,15 @@ impl Relays {
 
     pub(super) fn ids(&self) -> impl Iterator<Item = RelayId> {
         self.0.iter().flatten().map(|relay| relay.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_stays_small() {
+        assert!(size_of::<Option<Relay>>() <= 80, "{}", size_of::<Option<Relay>>());
     }
 }

@@ -315,7 +315,7 @@ impl Worker {
         self.engine_settings = engine;
         self.settings = settings;
         self.learn_homes();
-        self.share_sessions();
+        self.share_bandwidth();
         self.act();
     }
 

@@ -38,7 +38,8 @@ pub struct Shared {
 
 struct Owner {
     held: u32,
-    bandwidth: Arc<UserBandwidth>,
+    /// As soon as somebody has asked for it: where users' bandwidth is not limited, nobody does.
+    bandwidth: Option<Arc<UserBandwidth>>,
 }
 
 /// What all allocations of one user draw from, on whichever workers they are.
@@ -65,7 +66,7 @@ impl Shared {
     pub fn reserve(self: &Arc<Self>, owner: OwnerId, quotas: Quotas) -> Result<Hold, QuotaError> {
         let limit = quotas.per_user.unwrap_or(u32::MAX);
         // The entry is locked from the look to the count: two workers cannot both take a user's last one.
-        let bandwidth = match self.owners.entry(owner) {
+        match self.owners.entry(owner) {
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
                 if known.held >= limit {
@@ -73,25 +74,22 @@ impl Shared {
                 }
                 self.count_one(quotas.total)?;
                 known.held += 1;
-                Arc::clone(&known.bandwidth)
             }
             Entry::Vacant(entry) => {
                 if limit == 0 {
                     return Err(QuotaError::User);
                 }
                 self.count_one(quotas.total)?;
-                let bandwidth = Arc::default();
-                entry.insert(Owner { held: 1, bandwidth: Arc::clone(&bandwidth) });
-                bandwidth
+                entry.insert(Owner { held: 1, bandwidth: None });
             }
-        };
-        Ok(Hold { shared: Arc::clone(self), owner, bandwidth })
+        }
+        Ok(Hold { shared: Arc::clone(self), owner })
     }
 
     /// What all allocations of `owner` draw from; none if it has no allocation.
     #[must_use]
     pub fn bandwidth(&self, owner: OwnerId) -> Option<Arc<UserBandwidth>> {
-        self.owners.get(&owner).map(|known| Arc::clone(&known.bandwidth))
+        self.owners.get_mut(&owner).map(|mut known| Arc::clone(known.bandwidth.get_or_insert_default()))
     }
 
     /// Allocations of all users.
@@ -140,7 +138,6 @@ impl fmt::Debug for Shared {
 pub struct Hold {
     shared: Arc<Shared>,
     owner: OwnerId,
-    bandwidth: Arc<UserBandwidth>,
 }
 
 impl Hold {
@@ -148,12 +145,6 @@ impl Hold {
     #[must_use]
     pub const fn owner(&self) -> OwnerId {
         self.owner
-    }
-
-    /// What the owner's allocations draw from, together.
-    #[must_use]
-    pub const fn bandwidth(&self) -> &Arc<UserBandwidth> {
-        &self.bandwidth
     }
 }
 

