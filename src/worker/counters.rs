@@ -215,6 +215,8 @@ pub struct Counters {
     pub peer_connections: Counter,
     /// Packets from one client of this relay to another that took the short cut.
     pub shortcuts: Counter,
+    /// Bytes of media that were copied in user space: between UDP sockets none are.
+    pub copied: Counter,
     /// Turns of the worker's loop.
     pub turns: Counter,
     /// Nanoseconds that it was not waiting for something to do.
@@ -305,6 +307,7 @@ impl Counters {
         show("dtls_sessions", "", "", self.dtls_sessions.value());
         show("peer_connections", "", "", self.peer_connections.value());
         show("shortcuts", "", "", self.shortcuts.value());
+        show("copied_bytes", "", "", self.copied.value());
         show("turns", "", "", self.turns.value());
         show("busy_nanoseconds", "", "", self.busy.value());
         show("overloaded", "", "", self.overloaded.value());

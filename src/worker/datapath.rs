@@ -187,6 +187,7 @@ impl Worker {
             None => {
                 let payload = bytes.get(media.payload.clone()).ok_or(Loss::ChannelData)?;
                 self.copies.push(udp, header, Payload::Copy(payload));
+                self.counters.copied.add(length as u64);
             }
         }
         self.counters.pass(Path::ToPeer, length);
@@ -253,6 +254,7 @@ impl Worker {
     }
 
     pub(super) fn send_media_to_link(&mut self, id: LinkId, frame: &[u8]) -> Result<(), Loss> {
+        self.counters.copied.add(frame.len() as u64);
         let now = self.now.time;
         match self.links.get_mut(id.0) {
             Some(Link::Stream(stream)) if stream.stage == Stage::Open => {

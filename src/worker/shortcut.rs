@@ -71,6 +71,7 @@ impl Worker {
         buffer.clear();
         buffer.resize(HEADROOM, 0);
         buffer.extend_from_slice(payload);
+        self.counters.copied.add(payload.len() as u64);
         buffer.resize(buffer.len().saturating_add(PADDING), 0);
         let sent = self.send_framed(client, header, from, &mut buffer, hop);
         self.frame = buffer;

@@ -12,6 +12,7 @@ impl Worker {
     /// A datagram of a client that `worker` serves, or is to serve. A full mailbox drops it.
     pub(super) fn hand_over_datagram(&mut self, worker: u8, arrival: &Arrival, bytes: &[u8]) {
         let Arrival { client, tos, ttl } = *arrival;
+        self.counters.copied.add(bytes.len() as u64);
         let transfer = Transfer::Datagram { client, tos, ttl: ttl.unwrap_or(u8::MAX), bytes: bytes.into() };
         self.send_transfer(worker, transfer);
     }
