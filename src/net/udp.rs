@@ -12,6 +12,7 @@
 mod batch;
 mod errors;
 mod habit;
+mod merging;
 mod outgoing;
 mod send;
 mod socket;

@@ -132,6 +132,18 @@ named! {
     }
 }
 
+named! {
+    /// System calls for datagrams, and what they carried.
+    Traffic {
+        /// Received on listeners.
+        FromClients = "from_clients",
+        /// Received on relays.
+        FromPeers = "from_peers",
+        /// Sent, media and all else.
+        Sent = "sent",
+    }
+}
+
 /// STUN methods that are counted by name; everything else is "other".
 const METHODS: [(u16, &str); 9] = [
     (1, "binding"),
@@ -205,6 +217,9 @@ pub struct Counters {
     allocated: Counter,
     moved: Counter,
     shed: Counter,
+    calls: Row<{ Traffic::ALL.len() }>,
+    datagrams: Row<{ Traffic::ALL.len() }>,
+    merged: Row<{ Traffic::ALL.len() }>,
     /// Allocations now.
     pub allocations: Counter,
     /// Stream connections now.
@@ -240,6 +255,16 @@ impl Counters {
     pub fn pass(&self, path: Path, len: usize) {
         self.packets.add(path as usize, 1);
         self.bytes.add(path as usize, u64::try_from(len).unwrap_or(u64::MAX));
+    }
+
+    /// Counts system calls that carried so many datagrams, of which so many came or went as parts of longer messages
+    /// (UDP_GRO, UDP_SEGMENT). Datagrams by calls is how full batches are.
+    pub fn batch(&self, traffic: Traffic, calls: u64, datagrams: u64, merged: u64) {
+        self.calls.add(traffic as usize, calls);
+        self.datagrams.add(traffic as usize, datagrams);
+        if merged > 0 {
+            self.merged.add(traffic as usize, merged);
+        }
     }
 
     /// Counts what the engine reports.
@@ -285,6 +310,15 @@ impl Counters {
         for ((path, packets), bytes) in Path::ALL.iter().zip(&self.packets.0).zip(&self.bytes.0) {
             show("packets", path.name(), "", packets.value());
             show("bytes", path.name(), "", bytes.value());
+        }
+        for (traffic, counter) in Traffic::ALL.iter().zip(&self.calls.0) {
+            show("calls", traffic.name(), "", counter.value());
+        }
+        for (traffic, counter) in Traffic::ALL.iter().zip(&self.datagrams.0) {
+            show("datagrams", traffic.name(), "", counter.value());
+        }
+        for (traffic, counter) in Traffic::ALL.iter().zip(&self.merged.0) {
+            show("merged", traffic.name(), "", counter.value());
         }
         for ((_, method), counter) in METHODS.iter().zip(&self.served.0) {
             show("served", method, "", counter.value());

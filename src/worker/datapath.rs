@@ -215,7 +215,7 @@ impl Worker {
     }
 
     fn try_send_to_client(&mut self, relay: RelayId, index: usize, packet: Packet<'_>) -> Result<(), Loss> {
-        let Packet { meta, buffer, payload } = packet;
+        let Packet { meta, buffer, payload, .. } = packet;
         let peer = self.externals.attribute(meta.source);
         let (client, header) = self.table.peer(relay, peer.into()).ok_or(Loss::PeerNotPermitted)?;
         let (client, header) = (*client, header);
@@ -225,31 +225,33 @@ impl Worker {
         let transaction = self.next_transaction();
         let range = prepend(header, buffer, payload, peer, is_stream, transaction).ok_or(Loss::TooBig)?;
         let Some(link) = client.link else {
-            return self.send_slot(&client, index, range, datagram_tos(&self.settings.media, meta.tos), ttl);
+            let length = range.len();
+            let hop = Hop { tos: meta.tos, ttl };
+            return self.send_by_listener(&client, Payload::Slot { index, range }, length, hop);
         };
         let frame = buffer.get(range).ok_or(Loss::TooBig)?;
         self.send_media_to_link(link, frame)
     }
 
-    fn send_slot(
+    /// A frame of `length` bytes to a client over UDP. `hop` has the hop limit that it leaves with.
+    pub(super) fn send_by_listener(
         &mut self,
         client: &Client,
-        index: usize,
-        range: Range<usize>,
-        tos: u8,
-        ttl: u8,
+        frame: Payload<'_>,
+        length: usize,
+        hop: Hop,
     ) -> Result<(), Loss> {
         let listener = self.listeners.get(usize::from(client.listener.0)).ok_or(Loss::NoAllocation)?;
         let udp = listener.udp.as_ref().ok_or(Loss::NoAllocation)?;
         let header = SendHeader {
             destination: client.tuple.client.socket_addr(),
             source: listener.answer_from(client.tuple.server.ip()),
-            tos,
-            ttl: Some(ttl),
+            tos: datagram_tos(&self.settings.media, hop.tos),
+            ttl: Some(hop.ttl),
             dont_fragment: false,
         };
-        self.counters.pass(Path::ToClient, range.len());
-        self.sends.push(udp, header, Payload::Slot { index, range });
+        self.counters.pass(Path::ToClient, length);
+        self.sends.push(udp, header, frame);
         Ok(())
     }
 
@@ -307,8 +309,23 @@ pub(super) fn prepend(
     is_stream: bool,
     transaction: TransactionId,
 ) -> Option<Range<usize>> {
-    let length = payload.len();
     let headroom = buffer.get_mut(..payload.start)?;
+    let (header_len, padding) = write_header(header, headroom, payload.len(), peer, is_stream, transaction)?;
+    let end = payload.end.checked_add(padding)?;
+    buffer.get_mut(payload.end..end)?.fill(0);
+    Some(payload.start.checked_sub(header_len)?..end)
+}
+
+/// Writes the client's header for a payload of `length` bytes to the end of `headroom`; how many bytes it has, and how
+/// many of padding belong behind the payload.
+pub(super) fn write_header(
+    header: Header,
+    headroom: &mut [u8],
+    length: usize,
+    peer: SocketAddr,
+    is_stream: bool,
+    transaction: TransactionId,
+) -> Option<(usize, usize)> {
     let (header_len, is_padded) = match header {
         Header::Channel(number) => {
             channel_data::write_header(headroom.last_chunk_mut()?, number, u16::try_from(length).ok()?);
@@ -316,10 +333,7 @@ pub(super) fn prepend(
         }
         Header::Data => (stun::write_data_indication_header(headroom, transaction, peer, length)?, true),
     };
-    let padding = if is_padded { stun::padding(length) } else { 0 };
-    let end = payload.end.checked_add(padding)?;
-    buffer.get_mut(payload.end..end)?.fill(0);
-    Some(payload.start.checked_sub(header_len)?..end)
+    Some((header_len, if is_padded { stun::padding(length) } else { 0 }))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use super::counters::{Loss, Path};
+use super::counters::{Loss, Path, Traffic};
 use super::datapath::{Arrival, Slot, Verdict};
 use super::relays::RelaySocket;
 use super::run::Worker;
@@ -27,9 +27,13 @@ impl Worker {
             let fresh = total.wrapping_sub(std::mem::replace(&mut listener.overflow, total));
             self.counters.lose_many(Loss::ReceiveOverflow, u64::from(fresh));
         }
+        self.count_received(Traffic::FromClients, received.clone(), batch);
         for index in received {
+            self.make_send_room(index, batch);
             if let Some(packet) = batch.packet(index) {
-                self.client_datagram(at, index, &packet);
+                for range in packet.segments() {
+                    self.client_datagram(at, index, &packet, range);
+                }
             }
         }
     }
@@ -38,16 +42,17 @@ impl Worker {
         self.listeners.get(at)?.udp.as_ref()
     }
 
-    fn client_datagram(&mut self, at: usize, index: usize, packet: &Packet<'_>) {
+    fn client_datagram(&mut self, at: usize, index: usize, packet: &Packet<'_>, range: Range<usize>) {
         let Some(listener) = self.listeners.get(at) else { return };
-        let Some(bytes) = packet.buffer.get(packet.payload.clone()) else { return };
+        let start = range.start;
+        let Some(bytes) = packet.buffer.get(range) else { return };
         let meta = packet.meta;
         let server = SocketAddr::new(meta.destination, listener.port());
         match classify(bytes, self.engine_settings.relay.legacy_channels) {
             Kind::Stun | Kind::ChannelData if listener.settings.speaks(Transport::Udp) => {
                 let client = listener.client(Transport::Udp, meta.source, server, None);
                 let arrival = Arrival { client, tos: meta.tos, ttl: Some(meta.ttl) };
-                let slot = Slot { index, start: packet.payload.start };
+                let slot = Slot { index, start };
                 self.client_bytes(&arrival, bytes, Some(slot));
             }
             Kind::Dtls if listener.dtls.is_some() => {
@@ -103,9 +108,13 @@ impl Worker {
             let fresh = total.wrapping_sub(std::mem::replace(&mut relay.overflow, total));
             self.counters.lose_many(Loss::ReceiveOverflow, u64::from(fresh));
         }
+        self.count_received(Traffic::FromPeers, received.clone(), batch);
         for index in received {
-            if let Some(packet) = batch.packet(index) {
-                self.peer_datagram(id, index, packet);
+            self.make_send_room(index, batch);
+            match batch.packet(index) {
+                Some(packet) if packet.segment.is_some() => self.peer_datagrams(id, index, &packet),
+                Some(packet) => self.peer_datagram(id, index, packet),
+                None => {}
             }
         }
     }
@@ -126,13 +135,34 @@ impl Worker {
         }
     }
 
+    /// Room to send all that was merged in a slot.
+    fn make_send_room(&mut self, index: usize, batch: &mut Batch) {
+        if batch.packet(index).is_some_and(|packet| packet.datagrams() > self.sends.free()) {
+            self.flush_sends(batch);
+        }
+    }
+
+    fn count_received(&self, traffic: Traffic, received: Range<usize>, batch: &mut Batch) {
+        let (mut datagrams, mut merged) = (0, 0);
+        for packet in received.filter_map(|index| batch.packet(index).map(|packet| packet.datagrams() as u64))
+        {
+            datagrams += packet;
+            merged += if packet > 1 { packet } else { 0 };
+        }
+        self.counters.batch(traffic, 1, datagrams, merged);
+    }
+
     /// Sends the media of the datagrams in `batch`, whose room is free then.
     pub(super) fn flush_media(&mut self, batch: &mut Batch) {
+        self.flush_sends(batch);
+        batch.clear();
+    }
+
+    fn flush_sends(&mut self, batch: &Batch) {
         if !self.sends.is_empty() {
             let stats = self.sends.flush(batch);
             self.count_sends(stats);
         }
-        batch.clear();
     }
 }
 

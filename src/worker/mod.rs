@@ -21,6 +21,7 @@ mod external;
 mod ingress;
 mod listener;
 mod mailbox;
+mod merged;
 mod overload;
 mod owners;
 mod peers;
@@ -36,7 +37,7 @@ mod streams;
 mod transfer;
 mod watch;
 
-pub use counters::{Counter, Counters, Loss, Path, Totals};
+pub use counters::{Counter, Counters, Loss, Path, Totals, Traffic};
 pub(crate) use directory::Directory;
 pub(crate) use listener::Listener;
 pub(crate) use mailbox::{Command, Inbox, Mailbox};

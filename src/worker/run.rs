@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 
-use super::counters::{Counters, Loss, Path};
+use super::counters::{Counters, Loss, Path, Traffic};
 use super::deadlines::{Deadlines, Reminder};
 use super::directory::Directory;
 use super::dtls::DtlsLink;
@@ -32,6 +32,8 @@ use crate::time::{Now, Time};
 /// Received datagrams that are held at once, of whichever sockets; their media leaves when there is no room for more,
 /// and at the end of the turn.
 const BATCH: usize = 64;
+/// Datagrams of media that wait to be sent at once: the kernel merges up to 128 into one of those received.
+const SENDS: usize = 1024;
 /// Events per turn; more wait for the next.
 const EVENTS: usize = 256;
 /// Messages of other workers per turn.
@@ -170,7 +172,7 @@ impl Worker {
             foreign: HashSet::default(),
             from_mailbox: false,
             forward: None,
-            sends: SendBatch::new(BATCH),
+            sends: SendBatch::new(SENDS),
             copies: SendBatch::new(BATCH),
             no_batch: Batch::new(1),
             scratch: vec![0; SCRATCH],
@@ -354,6 +356,7 @@ impl Worker {
     }
 
     pub(super) fn count_sends(&self, stats: SendStats) {
+        self.counters.batch(Traffic::Sent, stats.calls, stats.sent, stats.coupled);
         let lost = [
             (Loss::SendBufferFull, stats.full),
             (Loss::TooBig, stats.too_long),

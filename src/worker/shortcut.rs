@@ -59,7 +59,9 @@ impl Worker {
         self.send_to_client(&client, header, from, payload, Hop { ttl, ..hop })
     }
 
-    fn send_to_client(
+    /// A payload that lies somewhere else than in a received slot of its own, to a client over any transport. `hop` is what
+    /// the packet leaves with.
+    pub(super) fn send_to_client(
         &mut self,
         client: &Client,
         header: Header,

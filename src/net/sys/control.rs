@@ -167,6 +167,12 @@ impl Control<'_> {
         if self.is(libc::SOL_SOCKET, libc::SO_RXQ_OVFL) { self.int().map(i32::cast_unsigned) } else { None }
     }
 
+    /// The length of the datagrams that were merged into one message; the last may be shorter.
+    pub(in crate::net) fn segment(&self) -> Option<usize> {
+        let length = if self.is(libc::SOL_UDP, libc::UDP_GRO) { self.int() } else { None };
+        length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length > 0)
+    }
+
     /// A number of one byte, whether written as a byte or as an int.
     fn small(&self) -> Option<u8> {
         match self.data {

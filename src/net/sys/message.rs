@@ -12,8 +12,8 @@ use super::control::ControlBuffer;
 /// Most messages of one call.
 pub(in crate::net) const MAX_MESSAGES: usize = 64;
 
-/// Bytes of control messages with a received datagram: of an IPv6 datagram destination 40, traffic class, hop limit
-/// and overflow 24 each, timestamp 32, make 144.
+/// Bytes of control messages with a received datagram: of an IPv6 datagram destination 40, traffic class, hop limit,
+/// overflow and segment 24 each, timestamp 32, make 168.
 pub(in crate::net) const RECEIVE_CONTROL: usize = 192;
 
 /// Most pieces of memory that the messages of one call to send are gathered from.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
+use super::merging::Brought;
 use crate::net::sys::control;
 use crate::net::sys::message::{MAX_MESSAGES, Slot};
 
@@ -40,15 +41,36 @@ pub struct PacketMeta {
     pub timestamp: Option<u64>,
 }
 
-/// One received datagram.
+/// One received datagram, or several of one flow that the kernel has merged.
 #[derive(Debug)]
 pub struct Packet<'a> {
-    /// What the kernel says about it.
+    /// What the kernel says about it: of merged datagrams the same holds for each.
     pub meta: PacketMeta,
     /// The slot's memory: [`HEADROOM`], the payload, what is left of the slot.
     pub buffer: &'a mut [u8],
-    /// Where in `buffer` the payload lies.
+    /// Where in `buffer` the payload lies; of merged datagrams all their payloads, one after the other.
     pub payload: Range<usize>,
+    /// The length of each merged datagram, but for the last, which may be shorter; none if it is only one.
+    pub segment: Option<usize>,
+}
+
+impl Packet<'_> {
+    /// How many datagrams it is.
+    #[must_use]
+    pub fn datagrams(&self) -> usize {
+        self.segment.map_or(1, |segment| self.payload.len().div_ceil(segment))
+    }
+
+    /// Where in `buffer` the payload of each lies.
+    pub fn segments(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let Range { start, end } = self.payload;
+        let step = self.segment.unwrap_or(usize::MAX);
+        let cut = move |at: usize| {
+            let from = start.saturating_add(at.saturating_mul(step)).min(end);
+            from..from.saturating_add(step).min(end)
+        };
+        (0..self.datagrams()).map(cut)
+    }
 }
 
 /// Room for received datagrams, of one socket or of many: each receive appends to what is there until
@@ -60,8 +82,26 @@ pub struct Packet<'a> {
 pub struct Batch {
     memory: Vec<u8>,
     slots: Vec<Slot>,
-    received: Vec<PacketMeta>,
+    received: Vec<Received>,
     overflow: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Received {
+    meta: PacketMeta,
+    segment: Option<usize>,
+    overflow: Option<u32>,
+}
+
+impl Received {
+    /// Whether this and a datagram before it, of these lengths, are a run of one flow.
+    fn follows(&self, before: &Self, length: usize, length_before: usize) -> bool {
+        let (one, other) = (&self.meta, &before.meta);
+        length > 0
+            && length <= length_before
+            && (one.source, one.tos, one.ttl) == (other.source, other.tos, other.ttl)
+            && one.destination == other.destination
+    }
 }
 
 impl Batch {
@@ -109,10 +149,11 @@ impl Batch {
 
     /// One of them.
     pub fn packet(&mut self, index: usize) -> Option<Packet<'_>> {
-        let meta = *self.received.get(index)?;
+        let Received { meta, segment, .. } = *self.received.get(index)?;
         let length = self.slots.get(index)?.length;
+        let segment = segment.filter(|segment| *segment < length);
         let buffer = self.memory.get_mut(index * STRIDE..(index + 1) * STRIDE)?;
-        Some(Packet { meta, buffer, payload: HEADROOM..HEADROOM + length })
+        Some(Packet { meta, buffer, payload: HEADROOM..HEADROOM + length, segment })
     }
 
     /// How many datagrams the socket that was read last has lost for want of room in its receive buffer, since it
@@ -146,10 +187,26 @@ impl Batch {
     pub(super) fn fill(&mut self, count: usize, local: IpAddr) {
         for slot in self.slots.iter().skip(self.received.len()).take(count) {
             debug_assert!(!slot.truncated, "a slot is longer than any datagram");
-            let (meta, overflow) = describe(slot, local);
-            self.received.push(meta);
-            self.overflow = overflow.or(self.overflow);
+            let received = describe(slot, local);
+            self.received.push(received);
+            self.overflow = received.overflow.or(self.overflow);
         }
+    }
+
+    /// What a receive has brought, all from one socket.
+    pub(super) fn brought(&self, range: Range<usize>) -> Brought {
+        let mut brought = Brought { messages: range.len(), ..Brought::default() };
+        let mut before: Option<(&Received, usize)> = None;
+        let received = self.received.iter().zip(&self.slots).skip(range.start).take(range.len());
+        for (received, slot) in received {
+            let segment = received.segment.unwrap_or(slot.length).max(1);
+            brought.datagrams += slot.length.div_ceil(segment).max(1);
+            let follows =
+                before.is_some_and(|(before, length)| received.follows(before, slot.length, length));
+            brought.neighbours += usize::from(follows);
+            before = Some((received, slot.length));
+        }
+        brought
     }
 }
 
@@ -159,18 +216,19 @@ impl std::fmt::Debug for Batch {
     }
 }
 
-fn describe(slot: &Slot, local: IpAddr) -> (PacketMeta, Option<u32>) {
+fn describe(slot: &Slot, local: IpAddr) -> Received {
     // The kernel always names the source of a datagram; port 0 can be neither answered nor looked up.
     let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
     let source = slot.source.decode().unwrap_or(nobody);
     let mut meta = PacketMeta { source, destination: local, tos: 0, ttl: USUAL_TTL, timestamp: None };
-    let mut overflow = None;
+    let (mut overflow, mut segment) = (None, None);
     for control in control::iterate(slot.control.used()) {
         meta.tos = control.tos().unwrap_or(meta.tos);
         meta.ttl = control.ttl().unwrap_or(meta.ttl);
         meta.destination = control.destination().unwrap_or(meta.destination);
         meta.timestamp = control.timestamp().or(meta.timestamp);
         overflow = control.overflow().or(overflow);
+        segment = control.segment().or(segment);
     }
-    (meta, overflow)
+    Received { meta, segment, overflow }
 }

@@ -13,6 +13,9 @@ use crate::net::sys::message::SEND_CONTROL;
 /// Copied payload bytes kept for the next turn; a burst of long ones gives its memory back.
 const KEPT_COPIES: usize = 64 * 1024;
 
+/// The most padding that STUN knows.
+const ZEROS: [u8; 3] = [0; 3];
+
 /// What a datagram's IP header will say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendHeader {
@@ -62,6 +65,17 @@ pub enum Payload<'a> {
         index: usize,
         /// Which bytes of [`super::Packet::buffer`].
         range: Range<usize>,
+    },
+    /// Likewise, with a header before it for which there is no room in the slot, and zeros behind it.
+    Framed {
+        /// What comes first: copied into the send batch.
+        header: &'a [u8],
+        /// The packet's index in its batch.
+        index: usize,
+        /// Which bytes of [`super::Packet::buffer`].
+        range: Range<usize>,
+        /// How many zeros follow, at most three.
+        padding: usize,
     },
     /// Elsewhere: copied into the send batch.
     Copy(&'a [u8]),
@@ -135,6 +149,12 @@ impl SendBatch {
         self.datagrams >= self.capacity
     }
 
+    /// How many more datagrams it takes.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.capacity.saturating_sub(self.datagrams)
+    }
+
     /// Add a datagram. False, and nothing added, when the batch is full.
     pub fn push(&mut self, socket: &UdpSocket, header: SendHeader, payload: Payload<'_>) -> bool {
         if self.is_full() {
@@ -147,10 +167,18 @@ impl SendBatch {
                 self.pieces.push(Piece::Slot { index, range });
                 length
             }
+            Payload::Framed { header, index, range, padding } => {
+                let padding = padding.min(ZEROS.len());
+                let length = header.len() + range.len() + padding;
+                self.push_own(header);
+                self.pieces.push(Piece::Slot { index, range });
+                if padding > 0 {
+                    self.push_own(ZEROS.get(..padding).unwrap_or(&ZEROS));
+                }
+                length
+            }
             Payload::Copy(bytes) => {
-                let start = self.copies.len();
-                self.copies.extend_from_slice(bytes);
-                self.pieces.push(Piece::Own(start..self.copies.len()));
+                self.push_own(bytes);
                 bytes.len()
             }
         };
@@ -184,6 +212,12 @@ impl SendBatch {
         self.copies.shrink_to(KEPT_COPIES);
         self.datagrams = 0;
         stats
+    }
+
+    fn push_own(&mut self, bytes: &[u8]) {
+        let start = self.copies.len();
+        self.copies.extend_from_slice(bytes);
+        self.pieces.push(Piece::Own(start..self.copies.len()));
     }
 
     fn add_message(&mut self, socket: &UdpSocket, header: SendHeader, pieces: Range<usize>, length: usize) {

@@ -45,7 +45,7 @@ struct Inner {
     /// The port of the last datagram with DONT-FRAGMENT that this machine refused: the error queue of IPv4 tells
     /// its address, but not its port.
     refused_port: AtomicU16,
-    /// A [`Habit`]. Whoever reads the socket is one thread.
+    /// A [`Habit`].
     habit: AtomicU16,
 }
 
@@ -63,7 +63,7 @@ impl UdpSocket {
             let v6 = addr.is_ipv6();
             enable(&socket, v6, libc::IP_PKTINFO, libc::IPV6_RECVPKTINFO)?;
         }
-        Self::bind(socket, addr)
+        Self::bind(socket, addr, Habit::default())
     }
 
     /// A relayed address. Its port is never shared, and the error queue is on. `options.reuse_port` is ignored.
@@ -73,7 +73,7 @@ impl UdpSocket {
     pub fn bind_relay(addr: SocketAddr, options: &UdpOptions) -> io::Result<Self> {
         let socket = open(addr, options)?;
         enable(&socket, addr.is_ipv6(), libc::IP_RECVERR, libc::IPV6_RECVERR)?;
-        Self::bind(socket, addr)
+        Self::bind(socket, addr, Habit::of_relay())
     }
 
     /// Where it is bound, the port as the system has chosen it.
@@ -122,6 +122,8 @@ impl UdpSocket {
     }
 
     /// The same for as many datagrams as this socket usually has: what there is beyond them, the poller reports again.
+    /// From a socket that shows runs of one flow they come merged, see [`super::Packet::segments`]. Only one thread may
+    /// call this for a socket, and then nothing else that receives.
     ///
     /// # Errors
     /// None that a peer can cause.
@@ -130,8 +132,19 @@ impl UdpSocket {
         let asked = habit.expects().min(batch.free());
         let range = self.recv_more(batch, asked)?;
         habit.learn(asked, range.len());
+        if (range.len() > 1 || habit.merging.on) && habit.merging.learn(batch.brought(range.clone())) {
+            // Where the kernel knows no such option, nothing is merged, and it is tried more and more rarely.
+            drop(self.set_merging(habit.merging.on));
+        }
         self.inner.habit.store(habit.bits(), Ordering::Relaxed);
         Ok(range)
+    }
+
+    /// Whether the kernel merges datagrams of one flow. What it has merged and holds when this is turned off comes
+    /// unmarked afterwards. So only a listener does that: all that is spoken there tells its own length, and more is
+    /// not taken for it. What peers send does not, and a relay goes on as it began.
+    pub(super) fn set_merging(&self, on: bool) -> io::Result<()> {
+        option::set(self.as_fd(), libc::SOL_UDP, libc::UDP_GRO, i32::from(on))
     }
 
     /// How many datagrams [`UdpSocket::recv_usual`] will ask for, if there is room.
@@ -189,10 +202,11 @@ impl UdpSocket {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    fn bind(socket: Socket, addr: SocketAddr) -> io::Result<Self> {
+    fn bind(socket: Socket, addr: SocketAddr, habit: Habit) -> io::Result<Self> {
         socket.bind(&addr.into())?;
         let local = socket.local_addr()?.as_socket().unwrap_or(addr);
-        let inner = Inner { fd: socket.into(), refused_port: AtomicU16::new(0), habit: AtomicU16::new(0) };
+        let (refused_port, habit) = (AtomicU16::new(0), AtomicU16::new(habit.bits()));
+        let inner = Inner { fd: socket.into(), refused_port, habit };
         Ok(Self { inner: Arc::new(inner), local })
     }
 }
