@@ -126,7 +126,7 @@ impl Server {
         let bound = bind::bind_all(&settings.worker.listeners, settings.workers)?;
         let addresses = addresses(&settings.worker.listeners, &bound);
         let mut server = Self {
-            deaths: Deaths::new(settings.workers),
+            deaths: Deaths::new(),
             certificates: certificates.values().map(Arc::clone).collect(),
             settings,
             addresses,

@@ -16,7 +16,11 @@ use tokio::sync::Notify;
 
 use super::StartError;
 use crate::net::udp::UdpSocket;
-use crate::worker::{Counters, Listener, Mailbox, Parts, Worker};
+use crate::route::ListenerId;
+use crate::worker::{Command, Counters, Listener, Mailbox, Parts, Worker};
+
+/// How often survivors are asked to read a dead worker's sockets, before what is left is closed: every mailbox is full then.
+const MAX_TURNS: usize = 1024;
 
 /// A worker that has ended without having been told to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,15 +47,22 @@ pub(super) struct Deaths {
 #[derive(Debug)]
 struct State {
     dead: Vec<DeadWorker>,
-    workers: usize,
     /// Listener sockets of the dead. The kernel spreads clients by the number of sockets on a port: if one closed, the
-    /// calls of all other workers would be dealt out anew, and most would be lost.
-    held: Vec<UdpSocket>,
+    /// calls of all other workers would be dealt out anew, and most would be lost. So a survivor reads them.
+    held: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    listener: ListenerId,
+    socket: UdpSocket,
+    /// The worker that reads it.
+    reader: u8,
 }
 
 impl Deaths {
-    pub(super) fn new(workers: u8) -> Arc<Self> {
-        let state = State { dead: Vec::new(), workers: usize::from(workers), held: Vec::new() };
+    pub(super) fn new() -> Arc<Self> {
+        let state = State { dead: Vec::new(), held: Vec::new() };
         Arc::new(Self { state: Mutex::new(state), bell: Notify::new() })
     }
 
@@ -69,14 +80,12 @@ impl Deaths {
         self.state().held.clear();
     }
 
-    fn note(&self, dead: DeadWorker, sockets: Vec<UdpSocket>) {
+    fn note(&self, dead: DeadWorker, sockets: Vec<(ListenerId, UdpSocket)>, mailboxes: &[Mailbox]) {
         let mut state = self.state();
+        let reader = dead.worker;
         state.dead.push(dead);
-        state.held.extend(sockets);
-        if state.workers.saturating_sub(state.dead.len()) <= 1 {
-            // The last one gets every client, whatever the kernel's hash.
-            state.held.clear();
-        }
+        state.held.extend(sockets.into_iter().map(|(listener, socket)| Held { listener, socket, reader }));
+        state.pass_on(reader, mailboxes);
         drop(state);
         self.bell.notify_one();
     }
@@ -84,6 +93,25 @@ impl Deaths {
     /// What it holds is whole between any two statements: a panic meanwhile would not spoil it.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What `dead` read is read by the survivors from now on, in turns. What none of them takes is closed, and the kernel
+    /// deals out all clients of that listener anew.
+    fn pass_on(&mut self, dead: u8, mailboxes: &[Mailbox]) {
+        let is_dead = |worker: u8| self.dead.iter().any(|dead| dead.worker == worker);
+        let living = (0u8..).zip(mailboxes).filter(|(worker, _)| !is_dead(*worker));
+        let mut next = living.cycle().take(MAX_TURNS);
+        self.held.retain_mut(|held| {
+            if held.reader != dead {
+                return true;
+            }
+            let adopt = || Command::Adopt { listener: held.listener, socket: held.socket.clone() };
+            let taker = next.find(|(_, mailbox)| mailbox.command(adopt()));
+            held.reader = taker.map_or(dead, |(worker, _)| worker);
+            taker.is_some()
+        });
     }
 }
 
@@ -135,13 +163,15 @@ impl Drop for Alive {
 
 fn live(parts: Parts, ready: SyncSender<io::Result<()>>, alive: Alive, deaths: &Deaths) {
     let (worker, directory) = (parts.index, Arc::clone(&parts.directory));
-    let sockets: Vec<UdpSocket> = parts.listeners.iter().filter_map(Listener::udp).cloned().collect();
+    let mailboxes = Arc::clone(&parts.mailboxes);
+    let own = parts.listeners.iter().filter_map(Listener::udp);
+    let sockets = own.map(|(listener, socket)| (listener, socket.clone())).collect();
     // What it owned is dropped with it; what it shares are numbers and maps, whole after every call.
     let end = catch_unwind(AssertUnwindSafe(move || serve(parts, &ready)));
     let Some(reason) = reason(end) else { return };
     drop(alive);
     directory.forget(worker);
-    deaths.note(DeadWorker { worker, reason }, sockets);
+    deaths.note(DeadWorker { worker, reason }, sockets, &mailboxes);
 }
 
 fn serve(parts: Parts, ready: &SyncSender<io::Result<()>>) -> io::Result<()> {

@@ -6,26 +6,25 @@ use std::ops::Range;
 use super::counters::{Loss, Path, Traffic};
 use super::datapath::{Arrival, Slot, Verdict};
 use super::relays::RelaySocket;
-use super::run::Worker;
+use super::run::{Worker, token};
 use crate::engine::Input;
-use crate::net::poll::Event;
+use crate::net::poll::{Event, Interest};
 use crate::net::udp::{Batch, Packet, UdpSocket};
-use crate::route::{RelayId, Transport};
+use crate::route::{ListenerId, RelayId, Transport};
 use crate::wire::demux::{Kind, classify};
 
 /// Entries of a relay's error queue per turn.
 const ERRORS: usize = 16;
 
 impl Worker {
-    /// What a listener usually has.
-    pub(super) fn listener_ready(&mut self, at: usize, batch: &mut Batch) {
-        let Some(expected) = self.listener_socket(at).map(UdpSocket::expects) else { return };
+    /// What one of a listener's sockets usually has.
+    pub(super) fn listener_ready(&mut self, at: usize, number: usize, batch: &mut Batch) {
+        let Some(expected) = self.listener_socket(at, number).map(UdpSocket::expects) else { return };
         self.make_room(expected, batch);
-        let Some(udp) = self.listener_socket(at) else { return };
+        let Some(udp) = self.listener_socket(at, number) else { return };
         let received = receive(udp, batch);
         if let (Some(total), Some(listener)) = (batch.overflow(), self.listeners.get_mut(at)) {
-            let fresh = total.wrapping_sub(std::mem::replace(&mut listener.overflow, total));
-            self.counters.lose_many(Loss::ReceiveOverflow, u64::from(fresh));
+            self.counters.lose_many(Loss::ReceiveOverflow, u64::from(listener.dropped(number, total)));
         }
         self.count_received(Traffic::FromClients, received.clone(), batch);
         for index in received {
@@ -38,8 +37,21 @@ impl Worker {
         }
     }
 
-    fn listener_socket(&self, at: usize) -> Option<&UdpSocket> {
-        self.listeners.get(at)?.udp.as_ref()
+    fn listener_socket(&self, at: usize, number: usize) -> Option<&UdpSocket> {
+        self.listeners.get(at)?.socket(number)
+    }
+
+    /// Serves what the kernel gives to the socket of a worker that has died. The calls of the others stay where they are:
+    /// were the socket closed, the kernel would deal out all of them anew.
+    pub(super) fn adopt_socket(&mut self, listener: ListenerId, udp: UdpSocket) {
+        let index = u64::from(listener.0);
+        let Some(listener) = self.listeners.get_mut(usize::from(listener.0)) else { return };
+        let number = listener.adopt(udp);
+        let token = token::UDP | (number as u64) << 32 | index;
+        let watched = listener.socket(number).map(|udp| self.poller.add(udp, token, Interest::READ));
+        if !matches!(watched, Some(Ok(()))) {
+            self.counters.lose(Loss::AcceptFailed);
+        }
     }
 
     fn client_datagram(&mut self, at: usize, index: usize, packet: &Packet<'_>, range: Range<usize>) {

@@ -21,7 +21,15 @@ pub(crate) struct Listener {
     pub(super) dtls: Option<DtlsAcceptor>,
     pub(super) tcp_watch: Watch,
     /// What the kernel said it has dropped, at the last look.
-    pub(super) overflow: u32,
+    overflow: u32,
+    /// The same listener's sockets of workers that have died: what the kernel gives to them is served here.
+    adopted: Vec<Adopted>,
+}
+
+#[derive(Debug)]
+struct Adopted {
+    udp: UdpSocket,
+    overflow: u32,
 }
 
 impl Listener {
@@ -34,12 +42,50 @@ impl Listener {
         tls: Option<TlsAcceptor>,
         dtls: Option<DtlsAcceptor>,
     ) -> Self {
-        Self { id, settings, udp, tcp, tls, dtls, tcp_watch: Watch::default(), overflow: 0 }
+        Self {
+            id,
+            settings,
+            udp,
+            tcp,
+            tls,
+            dtls,
+            tcp_watch: Watch::default(),
+            overflow: 0,
+            adopted: Vec::new(),
+        }
     }
 
-    /// What its datagrams come through.
-    pub(crate) const fn udp(&self) -> Option<&UdpSocket> {
-        self.udp.as_ref()
+    /// Its name and what its datagrams come through.
+    pub(crate) fn udp(&self) -> Option<(ListenerId, &UdpSocket)> {
+        Some((self.id, self.udp.as_ref()?))
+    }
+
+    /// One of its sockets: its own is 0, adopted ones follow.
+    pub(super) fn socket(&self, number: usize) -> Option<&UdpSocket> {
+        match number.checked_sub(1) {
+            None => self.udp.as_ref(),
+            Some(adopted) => self.adopted.get(adopted).map(|adopted| &adopted.udp),
+        }
+    }
+
+    /// All of them.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
+        self.udp.iter().chain(self.adopted.iter().map(|adopted| &adopted.udp))
+    }
+
+    /// Its number among them.
+    pub(super) fn adopt(&mut self, udp: UdpSocket) -> usize {
+        self.adopted.push(Adopted { udp, overflow: 0 });
+        self.adopted.len()
+    }
+
+    /// How many datagrams the kernel has dropped since the last look, of which it says that they were `total` so far.
+    pub(super) fn dropped(&mut self, number: usize, total: u32) -> u32 {
+        let known = match number.checked_sub(1) {
+            None => Some(&mut self.overflow),
+            Some(adopted) => self.adopted.get_mut(adopted).map(|adopted| &mut adopted.overflow),
+        };
+        known.map_or(0, |known| total.wrapping_sub(std::mem::replace(known, total)))
     }
 
     /// Who a datagram or connection is from.

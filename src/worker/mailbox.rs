@@ -13,7 +13,8 @@ use super::settings::WorkerSettings;
 use super::stream::Stream;
 use crate::engine;
 use crate::net::poll::Waker;
-use crate::route::Client;
+use crate::net::udp::UdpSocket;
+use crate::route::{Client, ListenerId};
 
 /// Commands that may wait.
 const COMMANDS: usize = 16;
@@ -29,6 +30,13 @@ pub(crate) enum Command {
         worker: Arc<WorkerSettings>,
         /// The engine's.
         engine: Arc<engine::Settings>,
+    },
+    /// Read a dead worker's socket as well as your own.
+    Adopt {
+        /// Whose it is.
+        listener: ListenerId,
+        /// The socket.
+        socket: UdpSocket,
     },
     /// Write what is queued, then end.
     Stop,

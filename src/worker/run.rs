@@ -262,7 +262,8 @@ impl Worker {
     fn dispatch(&mut self, event: Event, batch: &mut Batch) {
         let key = event.token & !token::KIND;
         match event.token & token::KIND {
-            token::UDP => self.listener_ready(place(key), batch),
+            // Which listener, and which of its sockets.
+            token::UDP => self.listener_ready(place(key), place(key >> 32), batch),
             token::RELAY => {
                 if let Some(relay) = self.relays.at(place(key)) {
                     self.relay_ready(relay, event, batch);
@@ -281,7 +282,7 @@ impl Worker {
         self.stopping = true;
         for listener in &mut self.listeners {
             listener.tcp = None;
-            if let Some(udp) = &listener.udp {
+            for udp in listener.sockets() {
                 // It fails only for a socket that is not watched.
                 drop(self.poller.remove(udp));
             }
@@ -294,6 +295,7 @@ impl Worker {
         while let Ok(command) = self.inbox.commands.try_recv() {
             match command {
                 Command::Reload { worker, engine } => self.reload(worker, engine),
+                Command::Adopt { listener, socket } => self.adopt_socket(listener, socket),
                 Command::Stop => stop = true,
                 #[cfg(test)]
                 Command::Panic => panic!("on purpose"),
