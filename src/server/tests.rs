@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{self, Process, Sources};
 use crate::engine::auth::FleetKey;
+use crate::wire::stun::{AttributeType, Class, Message, Method, TransactionId, Writer, long_term_key_md5};
 
 /// So many that every worker gets some.
 const CLIENTS: usize = 32;
@@ -89,4 +90,131 @@ fn a_worker_that_was_told_to_stop_has_not_died() {
     let mut server = Server::start(settings(2)).unwrap();
     server.stop();
     assert!(!server.is_healthy() && server.dead_workers().is_empty());
+}
+
+/// A client as small as can be, over UDP.
+struct Caller {
+    socket: std::net::UdpSocket,
+    nonce: Vec<u8>,
+    requests: u8,
+}
+
+impl Caller {
+    fn new(server: &Server) -> Self {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(server.addresses()[0].address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let mut caller = Self { socket, nonce: Vec::new(), requests: 0 };
+        let challenge = caller.request(Method::ALLOCATE, |_| {});
+        caller.nonce = Message::parse(&challenge).unwrap().nonce().unwrap().to_vec();
+        caller
+    }
+
+    fn request(&mut self, method: Method, fill: impl Fn(&mut Writer<'_>)) -> Vec<u8> {
+        self.requests += 1;
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes, Class::Request, method, TransactionId([self.requests; 12]));
+        fill(&mut writer);
+        if !self.nonce.is_empty() {
+            writer.attribute(AttributeType::USERNAME, b"ann");
+            writer.attribute(AttributeType::REALM, b"tern");
+            writer.attribute(AttributeType::NONCE, &self.nonce);
+            writer.integrity(&long_term_key_md5(b"ann", b"tern", b"opensesame"));
+        }
+        writer.finish().unwrap();
+        self.socket.send(&bytes).unwrap();
+        self.receive().unwrap()
+    }
+
+    fn receive(&self) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 1500];
+        let length = self.socket.recv(&mut buffer).ok()?;
+        buffer.truncate(length);
+        Some(buffer)
+    }
+
+    /// A client of that worker, and its relayed address.
+    fn of(server: &Server, worker: u8) -> (Self, SocketAddr) {
+        loop {
+            let mut caller = Self::new(server);
+            let answer = caller.request(Method::ALLOCATE, |writer| {
+                writer.requested_transport(17);
+                writer.even_port(true);
+            });
+            let answer = Message::parse(&answer).unwrap();
+            if answer.reservation_token().unwrap().unwrap()[0] == worker {
+                return (caller, answer.xor_address(AttributeType::XOR_RELAYED_ADDRESS).unwrap().unwrap());
+            }
+        }
+    }
+
+    fn bind(&mut self, peer: SocketAddr) {
+        let answer = self.request(Method::CHANNEL_BIND, |writer| {
+            writer.channel_number(0x4000);
+            writer.xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
+        });
+        assert_eq!(Message::parse(&answer).unwrap().class(), Class::Success);
+    }
+}
+
+const PACKET: [u8; 5] = [0x40, 0, 0, 1, 7];
+
+fn counted(server: &Server, family: &str, label: &str) -> u64 {
+    server.counters().value(family, label)
+}
+
+/// Two clients of two workers, of whom the first sends by a lease.
+fn leased(server: &Server) -> (Caller, Caller) {
+    let ((mut one, at_one), (mut two, at_two)) = (Caller::of(server, 0), Caller::of(server, 1));
+    one.bind(at_two);
+    two.bind(at_one);
+    for _ in 0..1000 {
+        one.socket.send(&PACKET).unwrap();
+        assert_eq!(two.receive().unwrap(), PACKET);
+        if counted(server, "shortcuts", "") > 0 {
+            return (one, two);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("no lease");
+}
+
+#[test]
+fn nothing_goes_by_what_a_dead_worker_has_granted() {
+    let server = Server::start(settings(2)).unwrap();
+    let (one, two) = leased(&server);
+    let before = counted(&server, "shortcuts", "");
+    server.kill(1);
+    one.socket.send(&PACKET).unwrap();
+    // The dead worker's socket is closed, and the system says so.
+    let told = one.receive().unwrap();
+    assert!(Message::parse(&told).unwrap().icmp().unwrap().is_some());
+    assert_eq!((two.receive(), counted(&server, "shortcuts", "")), (None, before));
+}
+
+#[test]
+fn nothing_goes_by_a_permission_that_has_ended() {
+    let server = Server::start(settings(2)).unwrap();
+    let (one, two) = leased(&server);
+    assert!(server.workers[1].mailbox.command(Command::Expire(std::net::Ipv4Addr::LOCALHOST.into())));
+    let lost = || counted(&server, "lost", "peer_not_permitted");
+    let settled = || lost() + counted(&server, "packets", "to_client");
+    let send = || {
+        let before = settled();
+        one.socket.send(&PACKET).unwrap();
+        while settled() == before {
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    while lost() == 0 {
+        send();
+    }
+    let (before, passed) = (counted(&server, "shortcuts", ""), counted(&server, "packets", "to_client"));
+    (0..20).for_each(|_| send());
+    assert_eq!(lost(), 21);
+    assert_eq!(
+        (counted(&server, "shortcuts", ""), counted(&server, "packets", "to_client")),
+        (before, passed)
+    );
+    drop(two);
 }

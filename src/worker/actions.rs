@@ -111,7 +111,7 @@ impl Worker {
         Ok(())
     }
 
-    fn change_route(&mut self, delta: &Delta) {
+    pub(super) fn change_route(&mut self, delta: &Delta) {
         let left = match *delta {
             Delta::MoveRelay { relay, .. } | Delta::RemoveRelay { relay } => {
                 self.table.client(relay).copied()
@@ -122,7 +122,7 @@ impl Worker {
             | Delta::AddChannel { .. }
             | Delta::RemoveChannel { .. } => None,
         };
-        self.touch_home(delta);
+        self.touch_home(delta.relay());
         self.table.apply(delta);
         if let Delta::AddRelay { relay, client } | Delta::MoveRelay { relay, client } = *delta {
             self.client_arrived(relay, &client);

@@ -232,6 +232,8 @@ pub struct Counters {
     pub shortcuts: Counter,
     /// Bytes of media that were copied in user space: between UDP sockets none are.
     pub copied: Counter,
+    /// What it knows of other workers' relays now.
+    pub leases: Counter,
     /// Turns of the worker's loop.
     pub turns: Counter,
     /// Nanoseconds that it was not waiting for something to do.
@@ -342,6 +344,7 @@ impl Counters {
         show("peer_connections", "", "", self.peer_connections.value());
         show("shortcuts", "", "", self.shortcuts.value());
         show("copied_bytes", "", "", self.copied.value());
+        show("leases", "", "", self.leases.value());
         show("turns", "", "", self.turns.value());
         show("busy_nanoseconds", "", "", self.busy.value());
         show("overloaded", "", "", self.overloaded.value());

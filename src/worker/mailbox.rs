@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::dtls::DtlsLink;
+use super::leases::{Ask, Grant};
 use super::settings::WorkerSettings;
 use super::stream::Stream;
 use crate::engine;
@@ -43,6 +44,9 @@ pub(crate) enum Command {
     /// Die.
     #[cfg(test)]
     Panic,
+    /// Every permission for this address ends, as if its time had come.
+    #[cfg(test)]
+    Expire(std::net::IpAddr),
 }
 
 /// From another worker.
@@ -73,6 +77,10 @@ pub(super) enum Transfer {
         /// The message.
         message: Box<[u8]>,
     },
+    /// May packets of another worker's relay come in here?
+    Ask(Ask),
+    /// They may.
+    Grant(Grant),
 }
 
 /// The sending end; everybody has one.

@@ -19,6 +19,7 @@ mod directory;
 mod dtls;
 mod external;
 mod ingress;
+mod leases;
 mod listener;
 mod mailbox;
 mod merged;

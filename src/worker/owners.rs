@@ -80,9 +80,12 @@ impl Ports {
     }
 
     fn forget(&self, worker: u8) {
-        for port in 0..=u16::MAX {
-            if self.look(port).worker() == Some(worker) {
-                self.set(port, |_| 0);
+        for at in &self.0 {
+            let old = at.load(Ordering::Acquire);
+            if Stamp(old).worker() == Some(worker) {
+                let changed = (old & !HOLDER).wrapping_add(CHANGE);
+                // It fails where another worker has got the port meanwhile.
+                let _ = at.compare_exchange(old, changed, Ordering::AcqRel, Ordering::Relaxed);
             }
         }
     }

@@ -12,6 +12,7 @@ use super::deadlines::{Deadlines, Reminder};
 use super::directory::Directory;
 use super::dtls::DtlsLink;
 use super::external::Externals;
+use super::leases::Leases;
 use super::listener::Listener;
 use super::mailbox::{Command, Inbox, Mailbox};
 use super::overload::{Load, Overload};
@@ -98,6 +99,7 @@ pub(crate) struct Worker {
     pub(super) table: Table,
     pub(super) externals: Externals,
     pub(super) homes: Homes,
+    pub(super) leases: Leases,
     pub(super) listeners: Vec<Listener>,
     pub(super) relays: Relays,
     pub(super) links: Arena<Link>,
@@ -155,6 +157,7 @@ impl Worker {
             engine: Engine::new(Arc::clone(&engine_settings), shared.clone(), index, seed),
             externals: Externals::new(&engine_settings.relay.addresses),
             homes: Homes::new(index),
+            leases: Leases::default(),
             engine_settings,
             shared,
             table: Table::new(),
@@ -254,6 +257,8 @@ impl Worker {
                 .wrapping_add(self.counters.passed(Path::FromPeer)),
             dropped: self.counters.lost(Loss::ReceiveOverflow),
         };
+        self.leases.sweep(self.now.time);
+        self.counters.leases.set(self.leases.len() as u64);
         let overloaded = self.overload.judge(self.settings.overload, self.now.time, load);
         self.engine.set_overloaded(overloaded);
         self.counters.overloaded.set(overloaded.into());
@@ -299,6 +304,12 @@ impl Worker {
                 Command::Stop => stop = true,
                 #[cfg(test)]
                 Command::Panic => panic!("on purpose"),
+                #[cfg(test)]
+                Command::Expire(peer) => {
+                    for relay in self.relays.ids().collect::<Vec<_>>() {
+                        self.change_route(&crate::route::Delta::RemovePermission { relay, peer });
+                    }
+                }
             }
         }
         for _ in 0..TRANSFERS {

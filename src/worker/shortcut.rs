@@ -6,6 +6,9 @@
 //! packet comes here. Whether it may come in is decided by the other relay's table, asked with our relayed address as
 //! its client knows it, the one outside a NAT.
 //!
+//! Where the other relay is another worker's, that one has been asked before and its answer is a lease
+//! ([`super::leases`]).
+//!
 //! Only channels and Send indications to one of our own relayed addresses come here at all: the table marks them. What
 //! cannot take the short cut, for whichever reason, goes through the sockets.
 
@@ -13,10 +16,13 @@ use std::net::SocketAddr;
 
 use super::counters::{Loss, Path};
 use super::datapath::{self, Media};
+use super::leases::{Ask, Grant, Granted};
+use super::mailbox::Transfer;
+use super::owners::Stamp;
 use super::relays::Way;
 use super::run::Worker;
 use crate::net::udp::{HEADROOM, SendHeader};
-use crate::route::{Client, Delta, Header, RelayId};
+use crate::route::{Client, Header, RelayId, Transport};
 
 /// What a datagram over IPv4 carries at most; more cannot pass between two sockets.
 const LONGEST: usize = 65_507;
@@ -38,16 +44,72 @@ impl Worker {
         if !self.settings.media.shortcut || payload.len() > LONGEST {
             return None;
         }
-        let stamp = self.homes.look(self.externals.route(media.peer))?;
-        if stamp.worker()? != self.index {
+        let to = self.externals.route(media.peer);
+        let stamp = self.homes.look(to)?;
+        let socket = self.relays.get(media.relay)?.udp()?.local_addr();
+        let from = self.externals.attribute(socket);
+        if stamp.worker()? == self.index {
+            let other = self.relays.at(stamp.place())?;
+            self.count_short_cut(payload.len());
+            return Some(self.come_in(other, from, payload, hop));
+        }
+        let Granted { client, header, .. } = self.lease(media.relay, socket, to, stamp)?;
+        self.count_short_cut(payload.len());
+        let sent = datapath::next_hop_limit(hop.ttl)
+            .and_then(|ttl| self.send_to_client(&client, header, from, payload, Hop { ttl, ..hop }));
+        Some(sent)
+    }
+
+    /// Out of one relay and into the other.
+    fn count_short_cut(&self, bytes: usize) {
+        self.counters.pass(Path::ToPeer, bytes);
+        self.counters.pass(Path::FromPeer, bytes);
+        self.counters.shortcuts.add(1);
+    }
+
+    /// What another worker has granted, asking it where that is due.
+    fn lease(&mut self, relay: RelayId, from: SocketAddr, to: SocketAddr, stamp: Stamp) -> Option<Granted> {
+        if self.holds_rates() {
             return None;
         }
-        let other = self.relays.at(stamp.place())?;
-        let from = self.externals.attribute(self.relays.get(media.relay)?.udp()?.local_addr());
-        self.counters.pass(Path::ToPeer, payload.len());
-        self.counters.pass(Path::FromPeer, payload.len());
-        self.counters.shortcuts.add(1);
-        Some(self.come_in(other, from, payload, hop))
+        let found = self.leases.look(relay, to, stamp, self.now.time);
+        if found.ask {
+            self.tell(stamp.worker()?, Transfer::Ask(Ask { holder: self.index, relay, from, to }));
+        }
+        found.granted
+    }
+
+    /// The buckets of an allocation and of a user are its own worker's.
+    fn holds_rates(&self) -> bool {
+        let limits = &self.engine_settings.limits;
+        limits.session_bandwidth.is_some() || limits.user_bandwidth.is_some()
+    }
+
+    /// Another worker asks what may come in here. No answer is a refusal.
+    pub(super) fn answer(&self, ask: &Ask) {
+        if let Some(granted) = self.grant(ask) {
+            self.tell(ask.holder, Transfer::Grant(Grant { relay: ask.relay, to: ask.to, granted }));
+        }
+    }
+
+    /// As for a packet that comes from there to the socket.
+    fn grant(&self, ask: &Ask) -> Option<Granted> {
+        if !self.settings.media.shortcut || self.holds_rates() {
+            return None;
+        }
+        let stamp = self.homes.look(ask.to).filter(|stamp| stamp.worker() == Some(self.index))?;
+        let relay = self.relays.at(stamp.place())?;
+        let (client, header) = self.table.peer(relay, self.externals.attribute(ask.from).into())?;
+        let is_plain = client.link.is_none() && client.tuple.transport == Transport::Udp;
+        is_plain.then_some(Granted { stamp, client: *client, header })
+    }
+
+    /// What does not fit its mailbox is asked again some time.
+    fn tell(&self, worker: u8, transfer: Transfer) {
+        let mailbox = self.mailboxes.get(usize::from(worker));
+        if !mailbox.is_some_and(|mailbox| mailbox.transfer(transfer)) {
+            self.counters.lose(Loss::MailboxFull);
+        }
     }
 
     /// What the other relay does with it: as in `datapath`, for a packet that came by the network.
@@ -115,6 +177,11 @@ impl Worker {
             self.homes.add(self.directory.owners(), address.bind);
         }
         self.table.set_own(addresses.iter().flat_map(|address| [address.bind, address.external]));
+        // What has been granted, here and by others, was so under other settings.
+        self.leases.clear();
+        for relay in self.relays.ids() {
+            self.touch_home(relay);
+        }
     }
 
     /// A relay's socket is open.
@@ -125,15 +192,16 @@ impl Worker {
     }
 
     /// It is about to close.
-    pub(super) fn leave_home(&self, relay: RelayId) {
+    pub(super) fn leave_home(&mut self, relay: RelayId) {
+        self.leases.forget(relay);
         if let Some(udp) = self.relays.get(relay).and_then(|relay| relay.udp()) {
             self.homes.leave(udp.local_addr());
         }
     }
 
     /// What may pass a relay is about to change: nothing that others know of it holds any more.
-    pub(super) fn touch_home(&self, delta: &Delta) {
-        if let Some(udp) = self.relays.get(delta.relay()).and_then(|relay| relay.udp()) {
+    pub(super) fn touch_home(&self, relay: RelayId) {
+        if let Some(udp) = self.relays.get(relay).and_then(|relay| relay.udp()) {
             self.homes.touch(udp.local_addr());
         }
     }

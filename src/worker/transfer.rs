@@ -64,6 +64,8 @@ impl Worker {
             }
             Transfer::Stream { stream, message } => self.adopt_stream(stream, &message),
             Transfer::Dtls { link, message } => self.adopt_dtls(link, &message),
+            Transfer::Ask(ask) => self.answer(&ask),
+            Transfer::Grant(grant) => self.leases.grant(&grant, self.now.time),
         }
         self.from_mailbox = false;
         self.flush_copies();

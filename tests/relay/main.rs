@@ -12,6 +12,7 @@ mod abuse;
 mod client;
 mod dtls;
 mod fragments;
+mod leases;
 mod media;
 mod nat_discovery;
 mod overload;

@@ -10,7 +10,7 @@ use tern::engine::peer::{PeerPolicy, PeerSettings};
 use tern::engine::{self, RelayAddress, RelaySettings};
 use tern::route::Transport;
 use tern::server::{Server, ServerSettings};
-use tern::worker::{Certificate, ListenerSettings, WorkerSettings};
+use tern::worker::{Certificate, ListenerSettings, Prefix, WorkerSettings};
 
 pub(crate) const REALM: &str = "example.org";
 pub(crate) const USER: &str = "ann";
@@ -28,6 +28,7 @@ pub(crate) struct Setup {
     pub(crate) addresses: Vec<RelayAddress>,
     pub(crate) session_rate: Option<Rate>,
     pub(crate) user_rate: Option<Rate>,
+    pub(crate) deny: Vec<Prefix>,
 }
 
 impl Setup {
@@ -42,7 +43,7 @@ impl Setup {
         }
         let same = |ip: IpAddr| RelayAddress { bind: ip, external: ip };
         let addresses = vec![same(Ipv4Addr::LOCALHOST.into()), same(Ipv6Addr::LOCALHOST.into())];
-        Self { workers: 1, worker, addresses, session_rate: None, user_rate: None }
+        Self { workers: 1, worker, addresses, session_rate: None, user_rate: None, deny: Vec::new() }
     }
 
     pub(crate) fn settings(&self) -> ServerSettings {
@@ -78,7 +79,7 @@ impl Setup {
                 own: Vec::new(),
                 protected: Vec::new(),
                 allow: Vec::new(),
-                deny: Vec::new(),
+                deny: self.deny.clone(),
                 development: true,
             }),
             limits: engine::Limits {

@@ -19,12 +19,12 @@ use crate::tls::tls;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
-const THERE: u16 = 0x4003;
-const BACK: u16 = 0x4004;
+pub(crate) const THERE: u16 = 0x4003;
+pub(crate) const BACK: u16 = 0x4004;
 const ALL: [Transport; 4] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Dtls];
 
 /// What the IP header of a client's datagrams says.
-type Marks = Rc<Cell<(u8, u8)>>;
+pub(crate) type Marks = Rc<Cell<(u8, u8)>>;
 
 /// A client that decides about the IP header of what it sends, and sees that of what it receives.
 struct Marked {
@@ -64,14 +64,14 @@ impl Datagrams for Marked {
 }
 
 /// A client, what it marks its packets with, and the marks that it has seen.
-struct End {
-    client: Client,
-    send: Marks,
-    seen: Rc<RefCell<Vec<(u8, u8)>>>,
+pub(crate) struct End {
+    pub(crate) client: Client,
+    pub(crate) send: Marks,
+    pub(crate) seen: Rc<RefCell<Vec<(u8, u8)>>>,
 }
 
 impl End {
-    fn new(relay: &Relay, transport: Transport, v6: bool) -> Self {
+    pub(crate) fn new(relay: &Relay, transport: Transport, v6: bool) -> Self {
         let at = if v6 { relay.v6(transport) } else { relay.v4(transport) };
         let (send, seen) = (Marks::new(Cell::new((0, 64))), Rc::default());
         let client = match transport {
@@ -88,7 +88,7 @@ impl End {
     }
 }
 
-fn setup(shortcut: bool) -> Setup {
+pub(crate) fn setup(shortcut: bool) -> Setup {
     let mut setup = Setup::new(&ALL);
     setup.worker.media.shortcut = shortcut;
     setup
@@ -115,16 +115,27 @@ fn essence(frame: Frame) -> (Option<SocketAddr>, u16, Vec<u8>) {
 
 /// Everything that somebody could see of an exchange: what arrives, its marks, what is counted.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+pub(crate) struct Seen {
     frames: Vec<(bool, u16, Vec<u8>)>,
     marks: Vec<(u8, u8)>,
-    counted: Vec<(&'static str, &'static str, u64)>,
+    pub(crate) counted: Vec<(&'static str, &'static str, u64)>,
 }
 
-/// Everything that may pass between two clients, and some that may not.
 fn exchange(shortcut: bool, transports: [Transport; 2], v6: bool) -> Seen {
     let relay = setup(shortcut).start();
-    let ([mut one, mut two], [at_one, at_two]) = pair(&relay, transports, v6);
+    let (ends, addresses) = pair(&relay, transports, v6);
+    let (seen, shortcuts) = talk(&relay, transports[0], ends, addresses);
+    assert_eq!(shortcuts > 0, shortcut, "{shortcuts}");
+    seen
+}
+
+/// Everything that may pass between two clients, and some that may not; and how much of it took the short cut.
+pub(crate) fn talk(
+    relay: &Relay,
+    first: Transport,
+    [mut one, mut two]: [End; 2],
+    [at_one, at_two]: [SocketAddr; 2],
+) -> (Seen, u64) {
     let mut frames = Vec::new();
     let settled = |lost: &str, count: u64| relay.wait_for(lost, |relay| relay.lost(lost) == count);
     let mut expect = |end: &mut End, from: SocketAddr| {
@@ -149,7 +160,7 @@ fn exchange(shortcut: bool, transports: [Transport; 2], v6: bool) -> Seen {
         expect(&mut one, at_two);
     }
     // Both relays are a hop.
-    if transports[0] == Transport::Udp {
+    if first == Transport::Udp {
         for (ttl, lost) in [(1, 1), (2, 2)] {
             one.send.set((0, ttl));
             one.client.send_channel(THERE, b"tired");
@@ -160,12 +171,10 @@ fn exchange(shortcut: bool, transports: [Transport; 2], v6: bool) -> Seen {
         expect(&mut two, at_one);
     }
     let counters = relay.server.counters();
-    let shortcuts = counters.value("shortcuts", "");
-    assert_eq!(shortcuts > 0, shortcut, "{shortcuts}");
     let counted = counters.iter().filter(|(family, ..)| ["packets", "bytes", "lost"].contains(family));
     let counted = counted.map(|(family, label, _, value)| (family, label, value)).collect();
     let marks = [&one, &two].iter().flat_map(|end| end.seen.borrow().clone()).collect();
-    Seen { frames, marks, counted }
+    (Seen { frames, marks, counted }, counters.value("shortcuts", ""))
 }
 
 #[test]
@@ -325,8 +334,8 @@ fn a_reload_ends_it_and_brings_it_back() {
     for wanted in [true, false, true] {
         setup.worker.media.shortcut = wanted;
         assert!(relay.server.reload(setup.settings()).needs_restart.is_empty());
-        // An answered request: the worker has read its mailbox before.
-        std::thread::sleep(Duration::from_millis(50));
+        // When the second is answered, the worker has read its mailbox after the first.
+        assert_eq!(one.client.refresh(600).code(), None);
         assert_eq!(one.client.refresh(600).code(), None);
         one.client.send_channel(THERE, b"on");
         two.client.expect_channel(BACK, b"on");
