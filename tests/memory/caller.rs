@@ -24,24 +24,33 @@ const SECRET: &[u8] = b"the secret of this test, and of nothing else";
 const UDP: u8 = 17;
 pub(crate) const CHANNEL: u16 = 0x4000;
 
-/// A relay with one worker, on a loopback address of its own: the ports of the others stay free.
+/// A relay on loopback addresses of its own: the ports of the others stay free.
 pub(crate) struct Relay {
     pub(crate) server: Server,
     address: SocketAddr,
-    /// Of its worker, for [`counting::held`].
-    pub(crate) worker: usize,
+    /// Its first worker, for [`counting::held`].
+    worker: usize,
 }
 
 impl Relay {
     pub(crate) fn start() -> Self {
+        Self::with(1, 1)
+    }
+
+    pub(crate) fn with(workers: u8, addresses: u8) -> Self {
         static ONE_BY_ONE: Mutex<u8> = Mutex::new(1);
         let mut count = ONE_BY_ONE.lock().unwrap();
         let [.., low] = std::process::id().to_be_bytes();
-        let ip = Ipv4Addr::new(127, 201, *count, low);
-        *count += 1;
+        let ips: Vec<IpAddr> =
+            (*count..*count + addresses).map(|third| Ipv4Addr::new(127, 201, third, low).into()).collect();
+        *count += addresses;
         let worker = counting::workers();
-        let server = Server::start(settings(ip.into())).unwrap();
-        assert_eq!(counting::workers(), worker + 1, "a worker is known by its first block");
+        let server = Server::start(settings(workers, &ips)).unwrap();
+        assert_eq!(
+            counting::workers(),
+            worker + usize::from(workers),
+            "a worker is known by its first block"
+        );
         let address = server.addresses()[0].address;
         Self { server, address, worker }
     }
@@ -51,8 +60,9 @@ impl Relay {
     }
 }
 
-fn settings(ip: IpAddr) -> ServerSettings {
-    let addresses = vec![RelayAddress { bind: ip, external: ip }];
+fn settings(workers: u8, ips: &[IpAddr]) -> ServerSettings {
+    let addresses: Vec<RelayAddress> =
+        ips.iter().map(|ip| RelayAddress { bind: *ip, external: *ip }).collect();
     let ports = 20_000..=60_000;
     let secrets = Secrets::new(vec![SharedSecret::new("test", SECRET).unwrap()]).unwrap();
     let credentials = Credentials { secrets, ..Credentials::default() };
@@ -68,7 +78,7 @@ fn settings(ip: IpAddr) -> ServerSettings {
         alternate_domain: None,
     };
     let engine = engine::Settings {
-        workers: 1,
+        workers,
         listeners: vec![listener],
         auth: Authenticator::new(nonces, credentials),
         peers: PeerPolicy::new(&PeerSettings {
@@ -100,9 +110,9 @@ fn settings(ip: IpAddr) -> ServerSettings {
         nat_discovery: None,
         software: None,
     };
-    let listeners = vec![ListenerSettings::new(SocketAddr::new(ip, 0), &[Transport::Udp])];
+    let listeners = vec![ListenerSettings::new(SocketAddr::new(ips[0], 0), &[Transport::Udp])];
     let worker = WorkerSettings { listeners, ..WorkerSettings::default() };
-    ServerSettings { workers: 1, worker, engine: Arc::new(engine) }
+    ServerSettings { workers, worker, engine: Arc::new(engine) }
 }
 
 /// One client, whose user nobody else is.
@@ -118,8 +128,8 @@ impl Caller {
     /// Gets an allocation.
     pub(crate) fn allocate(relay: &Relay, number: usize) -> Self {
         // An address of its own: no port is given to two clients one after the other.
-        let [.., high, low] = number.to_be_bytes();
-        let socket = UdpSocket::bind((Ipv4Addr::new(127, 202, high, low), 0)).unwrap();
+        let [.., top, high, low] = number.to_be_bytes();
+        let socket = UdpSocket::bind((Ipv4Addr::new(127, 202 + top, high, low), 0)).unwrap();
         socket.connect(relay.address).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         let UnixTime(now) = Clock::new().now().unix;
@@ -150,6 +160,12 @@ impl Caller {
             writer.channel_number(channel).xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
         });
         success(&bound);
+    }
+
+    pub(crate) fn refresh(&mut self) {
+        success(&self.ask(Method::REFRESH, |writer| {
+            writer.u32(AttributeType::LIFETIME, 600);
+        }));
     }
 
     fn ask(&mut self, method: Method, fill: impl Fn(&mut Writer<'_>)) -> Vec<u8> {

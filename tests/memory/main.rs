@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use caller::{CHANNEL, Caller, Relay, peer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tern::clock::Clock;
 use tern::wire::stun::{AttributeType, Class, Method, TransactionId, Writer};
 
 #[global_allocator]
@@ -57,20 +58,78 @@ fn an_idle_allocation_costs_at_most_800_bytes_whatever_the_load_of_the_tables() 
 
 /// Two relays of so many at once, and a client at a time.
 fn fits(count: usize) -> bool {
+    2 * count as u64 + OTHER_DESCRIPTORS <= open_files()
+}
+
+/// The limit, raised as far as it goes.
+fn open_files() -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
-    maximum.is_none_or(|limit| 2 * count as u64 + OTHER_DESCRIPTORS <= limit)
+    maximum.unwrap_or(u64::MAX)
 }
 
 fn fill(count: usize) -> (Relay, counting::Held) {
     let relay = Relay::start();
     let peer = peer(&relay);
-    let call = |number| Caller::allocate(&relay, number).bind(CHANNEL, peer.local_addr().unwrap());
+    let call = |number| drop(joined(&relay, number, &peer));
     // By its first answer the worker has all that it starts with.
     call(0);
     let before = relay.held();
     (1..count).for_each(call);
     (relay, before)
+}
+
+/// How many there are to be at most, and how many of their clients stay.
+const CROWD: usize = 100_000;
+const STAYING: usize = 1000;
+
+/// How much one machine takes: run it with `--ignored --nocapture`, and with a limit of open files of 101,200, or several
+/// of it at once with a lower one. Clients close their sockets once they have their channel; a thousand stay and use theirs
+/// when everybody is there.
+#[test]
+#[ignore = "a hundred thousand descriptors and some minutes"]
+fn a_crowd_of_allocations_is_served_at_once() {
+    let limit = usize::try_from(open_files()).unwrap_or(usize::MAX);
+    let crowd = CROWD.min(limit - STAYING - 200);
+    println!("{crowd} allocations; the limit of open files is {limit}");
+    let relay = Relay::with(2, 3);
+    let outside = peer(&relay);
+    let mut stay: Vec<Caller> = (0..STAYING).map(|number| joined(&relay, number, &outside)).collect();
+    let (resident, kernel) = (figure("/proc/self/status", "VmRSS:"), figure("/proc/meminfo", "Slab:"));
+    for number in STAYING..crowd {
+        drop(joined(&relay, number, &outside));
+    }
+    let per_call = |name: &str, file: &str, before: usize| {
+        let grown = figure(file, name).saturating_sub(before);
+        println!("{name} {} KiB more, {} bytes per allocation", grown, grown * 1024 / (crowd - STAYING));
+    };
+    per_call("VmRSS:", "/proc/self/status", resident);
+    sleep(ANSWERS_FORGOTTEN);
+    per_call("VmRSS:", "/proc/self/status", resident);
+    per_call("Slab:", "/proc/meminfo", kernel);
+    let clock = Clock::new();
+    let start = clock.now().time;
+    assert_eq!(relay.server.counters().value("allocations", ""), crowd as u64);
+    println!("counters read in {:?}", clock.now().time.since(start));
+    let start = clock.now().time;
+    stay.iter_mut().for_each(Caller::refresh);
+    println!("{} refreshes, one by one, in {:?}", stay.len(), clock.now().time.since(start));
+    for (caller, first) in stay.iter().zip((0..).step_by(BURST as usize)) {
+        exchange(caller, &outside, first, &channel_data);
+    }
+}
+
+fn joined(relay: &Relay, number: usize, peer: &UdpSocket) -> Caller {
+    let mut caller = Caller::allocate(relay, number);
+    caller.bind(CHANNEL, peer.local_addr().unwrap());
+    caller
+}
+
+/// A number of the kernel's, in KiB.
+fn figure(file: &str, name: &str) -> usize {
+    let text = std::fs::read_to_string(file).unwrap();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// Everything has grown to its size by then.
