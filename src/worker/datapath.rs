@@ -8,7 +8,7 @@ use super::counters::{Loss, Path};
 use super::relays::Way;
 use super::run::{Link, Worker};
 use super::settings::{ECN, EcnPolicy, MediaSettings};
-use super::shortcut::Hop;
+use super::shortcut::{Cargo, Hop};
 use super::stream::Stage;
 use crate::net::udp::{Packet, Payload, SendHeader};
 use crate::route::{ChannelValue, Client, Endpoint, Header, LinkId, Miss, RelayId, Transport};
@@ -166,8 +166,8 @@ impl Worker {
         let length = media.payload.len();
         self.check_rate(media.relay, Way::ToPeer, length)?;
         if media.own
-            && let Some(payload) = bytes.get(media.payload.clone())
-            && let Some(done) = self.short_cut(media, payload, Hop { tos, ttl })
+            && let Some(cargo) = Cargo::new(bytes, media, slot)
+            && let Some(done) = self.short_cut(media, &cargo, Hop { tos, ttl })
         {
             return done;
         }

@@ -58,13 +58,26 @@ impl Worker {
             let payload = buffer.get(range).ok_or(Loss::TooBig)?;
             return self.send_to_client(&to.client, to.header, to.peer, payload, to.hop);
         }
+        self.send_gathered(&to.client, to.header, to.peer, (index, range), to.hop)
+    }
+
+    /// A payload that stays where it lies in a received slot, to a client over UDP. `hop` is what the packet leaves with.
+    pub(super) fn send_gathered(
+        &mut self,
+        client: &Client,
+        header: Header,
+        peer: SocketAddr,
+        (index, range): (usize, Range<usize>),
+        hop: Hop,
+    ) -> Result<(), Loss> {
+        let length = range.len();
         let mut room = [0; HEADROOM];
         let transaction = self.next_transaction();
-        let written = datapath::write_header(to.header, &mut room, length, to.peer, false, transaction);
+        let written = datapath::write_header(header, &mut room, length, peer, false, transaction);
         let (header_len, padding) = written.ok_or(Loss::TooBig)?;
         let header =
             HEADROOM.checked_sub(header_len).and_then(|start| room.get(start..)).ok_or(Loss::TooBig)?;
         let frame = Payload::Framed { header, index, range, padding };
-        self.send_by_listener(&to.client, frame, header_len + length + padding, to.hop)
+        self.send_by_listener(client, frame, header_len + length + padding, hop)
     }
 }

@@ -13,9 +13,10 @@
 //! cannot take the short cut, for whichever reason, goes through the sockets.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use super::counters::{Loss, Path};
-use super::datapath::{self, Media};
+use super::datapath::{self, Media, Slot};
 use super::leases::{Ask, Grant, Granted};
 use super::mailbox::Transfer;
 use super::owners::Stamp;
@@ -38,10 +39,34 @@ pub(super) struct Hop {
     pub(super) ttl: u8,
 }
 
+/// A payload on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Cargo<'a> {
+    payload: &'a [u8],
+    /// Where it lies, if that is a received slot: then it stays there until it is sent.
+    slot: Option<(usize, Range<usize>)>,
+}
+
+impl<'a> Cargo<'a> {
+    /// The payload of a client's message.
+    pub(super) fn new(message: &'a [u8], media: &Media, slot: Option<Slot>) -> Option<Self> {
+        let Range { start, end } = media.payload;
+        let within =
+            |slot: Slot| (slot.index, slot.start.saturating_add(start)..slot.start.saturating_add(end));
+        Some(Self { payload: message.get(start..end)?, slot: slot.map(within) })
+    }
+}
+
 impl Worker {
     /// Takes the short cut if there is one. The first relay has admitted the packet and not counted it yet.
-    pub(super) fn short_cut(&mut self, media: &Media, payload: &[u8], hop: Hop) -> Option<Result<(), Loss>> {
-        if !self.settings.media.shortcut || payload.len() > LONGEST {
+    pub(super) fn short_cut(
+        &mut self,
+        media: &Media,
+        cargo: &Cargo<'_>,
+        hop: Hop,
+    ) -> Option<Result<(), Loss>> {
+        let length = cargo.payload.len();
+        if !self.settings.media.shortcut || length > LONGEST {
             return None;
         }
         let to = self.externals.route(media.peer);
@@ -50,13 +75,13 @@ impl Worker {
         let from = self.externals.attribute(socket);
         if stamp.worker()? == self.index {
             let other = self.relays.at(stamp.place())?;
-            self.count_short_cut(payload.len());
-            return Some(self.come_in(other, from, payload, hop));
+            self.count_short_cut(length);
+            return Some(self.come_in(other, from, cargo, hop));
         }
         let Granted { client, header, .. } = self.lease(media.relay, socket, to, stamp)?;
-        self.count_short_cut(payload.len());
+        self.count_short_cut(length);
         let sent = datapath::next_hop_limit(hop.ttl)
-            .and_then(|ttl| self.send_to_client(&client, header, from, payload, Hop { ttl, ..hop }));
+            .and_then(|ttl| self.deliver(&client, header, from, cargo, Hop { ttl, ..hop }));
         Some(sent)
     }
 
@@ -113,12 +138,28 @@ impl Worker {
     }
 
     /// What the other relay does with it: as in `datapath`, for a packet that came by the network.
-    fn come_in(&mut self, relay: RelayId, from: SocketAddr, payload: &[u8], hop: Hop) -> Result<(), Loss> {
+    fn come_in(&mut self, relay: RelayId, from: SocketAddr, cargo: &Cargo<'_>, hop: Hop) -> Result<(), Loss> {
         let (client, header) = self.table.peer(relay, from.into()).ok_or(Loss::PeerNotPermitted)?;
         let (client, header) = (*client, header);
         let ttl = datapath::next_hop_limit(hop.ttl)?;
-        self.check_rate(relay, Way::ToClient, payload.len())?;
-        self.send_to_client(&client, header, from, payload, Hop { ttl, ..hop })
+        self.check_rate(relay, Way::ToClient, cargo.payload.len())?;
+        self.deliver(&client, header, from, cargo, Hop { ttl, ..hop })
+    }
+
+    fn deliver(
+        &mut self,
+        client: &Client,
+        header: Header,
+        from: SocketAddr,
+        cargo: &Cargo<'_>,
+        hop: Hop,
+    ) -> Result<(), Loss> {
+        match &cargo.slot {
+            Some(slot) if client.link.is_none() => {
+                self.send_gathered(client, header, from, slot.clone(), hop)
+            }
+            Some(_) | None => self.send_to_client(client, header, from, cargo.payload, hop),
+        }
     }
 
     /// A payload that lies somewhere else than in a received slot of its own, to a client over any transport. `hop` is what

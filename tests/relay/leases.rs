@@ -148,6 +148,7 @@ fn a_refresh_changes_nothing() {
     let before = shortcuts(&relay);
     pair.there(BACK);
     assert_eq!(shortcuts(&relay), before + 1);
+    assert_eq!(relay.server.counters().value("copied_bytes", ""), 0);
 }
 
 #[test]
