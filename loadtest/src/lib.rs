@@ -10,8 +10,9 @@
 //! | [`client`] | a TURN client without input or output |
 //! | [`media`] | packets that tell when they were sent and whether they arrived whole |
 //! | [`driver`] | the threads that own all sockets |
-//! | [`cpu`], [`machine`] | what the servers and this machine spend |
+//! | [`cpu`], [`memory`], [`machine`] | what the servers and this machine spend |
 //! | [`modes`] | one file per subcommand |
+//! | [`trend`] | whether a series grows |
 //! | [`outcome`] | what was measured, as plain types |
 //! | [`report`] | text, JSON, plots, progress |
 
@@ -24,10 +25,12 @@ pub mod driver;
 pub mod failure;
 pub mod machine;
 pub mod media;
+pub mod memory;
 pub mod modes;
 pub mod outcome;
 pub mod plan;
 pub mod profile;
 pub mod progress;
 pub mod report;
+pub mod trend;
 pub mod units;

@@ -2,7 +2,17 @@
 //!
 //! Times are in the unit their names end in; shares are from 0 to 1; rates are per second.
 
+mod call;
+mod compare;
+mod idle;
+mod soak;
+
 use serde::Serialize;
+
+pub use call::{Call, DataChannel};
+pub use compare::{Compare, Row, Spread};
+pub use idle::{Idle, KernelMemory, Memory, ProcessMemory};
+pub use soak::{Drift, Sample, Soak};
 
 /// The result of one run.
 #[derive(Clone, Debug, Serialize)]
@@ -347,34 +357,4 @@ pub struct Storm {
     pub generator: Generator,
     /// How it went over time: `sent` are cycles begun, `received` those completed.
     pub ticks: Vec<Tick>,
-}
-
-/// Memory per allocation.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Idle {
-    /// How opening the sessions went.
-    pub setup: Setup,
-}
-
-/// Many windows, looked through for drift.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Soak {
-    /// How opening the sessions went.
-    pub setup: Setup,
-    /// What was counted, window by window.
-    pub windows: Vec<Window>,
-}
-
-/// Real peer connections.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Call {
-    /// How many were asked for.
-    pub calls: usize,
-}
-
-/// Several servers in turn.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Compare {
-    /// Rounds of windows: one window per server in each, in the order of `Method::servers`.
-    pub rounds: Vec<Vec<Window>>,
 }
