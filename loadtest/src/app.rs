@@ -9,6 +9,7 @@ use crate::cli::Cli;
 use crate::failure::{Exit, Failure};
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::report::progress::View;
 use crate::{modes, report};
 
 /// Runs what the arguments of this process ask for.
@@ -34,6 +35,10 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<Exit, Failure> {
     let plan = Plan::new(cli)?;
     let progress = Arc::new(Progress::default());
-    let outcome = modes::run(&plan, &progress)?;
-    report::deliver(&outcome, &plan, &cli.command.common().output)
+    let output = &cli.command.common().output;
+    let view = View::start(&progress, output.quiet);
+    let outcome = modes::run(&plan, &progress);
+    // The terminal is given back before anything is said.
+    drop(view);
+    report::deliver(&outcome?, &plan, output)
 }

@@ -173,6 +173,9 @@ pub struct OutputArgs {
     /// Write the result as JSON to a file, or to standard output (-) in place of the text.
     #[arg(long, value_name = "FILE|-")]
     pub json: Option<PathBuf>,
+    /// Write the text as Markdown: tables for a README or an issue.
+    #[arg(long)]
+    pub markdown: bool,
     /// Write a page with plots (.html) or a picture (.svg).
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
@@ -243,6 +246,12 @@ pub struct SoakArgs {
     /// How long one window of it is.
     #[arg(long, default_value = "1m", value_parser = units::duration, value_name = "TIME")]
     pub window: Duration,
+    /// Fail if the server's memory or descriptors grow by more over the whole time, for certain.
+    #[arg(long, default_value = "5%", value_parser = units::share, value_name = "SHARE")]
+    pub max_growth: f64,
+    /// Fail if its CPU per packet or the 99th percentile of latency does.
+    #[arg(long, default_value = "50%", value_parser = units::share, value_name = "SHARE")]
+    pub max_drift: f64,
 }
 
 /// `call`.

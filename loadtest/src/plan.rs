@@ -149,6 +149,8 @@ pub enum Mode {
     Soak {
         /// How long one is.
         window: Duration,
+        /// What may grow by how much.
+        allowed: Growth,
     },
     /// Real peer connections.
     Call,
@@ -159,6 +161,15 @@ pub enum Mode {
         /// What each window is.
         what: Compared,
     },
+}
+
+/// By which share of themselves figures may grow over a soak.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Growth {
+    /// The server's memory and descriptors.
+    pub memory: f64,
+    /// Its CPU per packet, and latency.
+    pub cost: f64,
 }
 
 /// How the knee is searched.
@@ -271,7 +282,10 @@ fn mode(command: &Command) -> Mode {
         }
         Command::Storm(_) => Mode::Storm,
         Command::Idle(_) => Mode::Idle,
-        Command::Soak(args) => Mode::Soak { window: args.window },
+        Command::Soak(args) => {
+            let allowed = Growth { memory: args.max_growth, cost: args.max_drift };
+            Mode::Soak { window: args.window, allowed }
+        }
         Command::Call(_) => Mode::Call,
         Command::Compare(args) => {
             let what = match args.what {
@@ -377,7 +391,7 @@ fn check(load: &Load, sides: &Sides, targets: &[Target], mode: Mode) -> Result<(
             "knee searches upwards: --from must be at least 1 and below --to, --precision above 0",
         ));
     }
-    if let Mode::Soak { window } = mode
+    if let Mode::Soak { window, .. } = mode
         && (window.is_zero() || window > load.duration)
     {
         return Err(Failure::usage("--window must be longer than 0 and no longer than --duration"));

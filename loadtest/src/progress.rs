@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: Mutex<Phase>,
+    label: Mutex<String>,
     /// Sessions that are wanted.
     pub sessions_wanted: AtomicU64,
     /// Sessions that are ready to carry media now.
@@ -47,8 +48,15 @@ impl Progress {
     /// Begins a stretch of the run.
     pub fn begin(&self, what: impl Into<String>, planned: std::time::Duration) {
         let planned = u64::try_from(planned.as_nanos()).unwrap_or(u64::MAX);
-        let phase = Phase { what: what.into(), began: crate::clock::now().0, planned };
+        let label = self.label.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let what = if label.is_empty() { what.into() } else { format!("{label}, {}", what.into()) };
+        let phase = Phase { what, began: crate::clock::now().0, planned };
         *self.phase.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = phase;
+    }
+
+    /// Begins every following stretch's name: `round 2 of 5, coturn`.
+    pub fn label(&self, label: String) {
+        *self.label.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = label;
     }
 
     /// The current stretch.
