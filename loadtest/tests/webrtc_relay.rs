@@ -7,13 +7,13 @@
     reason = "a test ends at the first thing that it did not expect"
 )]
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+#[expect(dead_code, reason = "the load test itself is run by other tests")]
+mod support;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use support::Relay;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::timeout;
 use webrtc::api::APIBuilder;
@@ -30,58 +30,6 @@ use webrtc::peer_connection::policy::ice_transport_policy::RTCIceTransportPolicy
 /// Generous: nothing here takes a second on an idle machine.
 const LIMIT: Duration = Duration::from_secs(60);
 const MESSAGES: usize = 500;
-
-/// The development relay; its end is the test's.
-struct Relay(Child);
-
-impl Relay {
-    /// Starts it and returns it with the servers that it prints.
-    fn start() -> (Self, Value) {
-        let mut child = Command::new(binary())
-            .args(["run", "--dev", "--json"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the relay starts");
-        let stdout = child.stdout.take().unwrap();
-        let relay = Self(child);
-        let line = BufReader::new(stdout).lines().next().expect("the relay prints a line").unwrap();
-        let report: Value = serde_json::from_str(&line).expect("the line is JSON");
-        (relay, report["iceServers"].clone())
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The relay's binary, which the workspace's build leaves beside its test programs' folder.
-fn binary() -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    let binary = this.ancestors().nth(2).unwrap().join("tern");
-    assert!(binary.is_file(), "{} is not there: run the tests with --workspace", binary.display());
-    binary
-}
-
-/// The first `turn:` server over UDP, the only transport that the crate relays over.
-fn udp_server(servers: &Value) -> RTCIceServer {
-    for server in servers.as_array().expect("iceServers is a list") {
-        // One, or a list.
-        let urls = &server["urls"];
-        let urls = urls.as_array().map_or_else(|| vec![urls.clone()], Clone::clone);
-        for url in urls.iter().filter_map(Value::as_str) {
-            if url.starts_with("turn:") && !url.contains("transport=tcp") {
-                let text = |key: &str| server[key].as_str().expect("credentials are text").to_owned();
-                let (username, credential) = (text("username"), text("credential"));
-                return RTCIceServer { urls: vec![url.to_owned()], username, credential };
-            }
-        }
-    }
-    panic!("no turn: server over UDP in {servers}");
-}
 
 /// A peer connection with one negotiated channel and what arrives on it.
 struct End {
@@ -159,8 +107,12 @@ async fn send_all(channel: &RTCDataChannel) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webrtc_connects_through_a_development_relay() {
     rustls::crypto::aws_lc_rs::default_provider().install_default().expect("it is the first");
-    let (_relay, servers) = Relay::start();
-    let server = udp_server(&servers);
+    let relay = Relay::start(&[]);
+    let server = RTCIceServer {
+        urls: vec![relay.url.clone()],
+        username: relay.user.clone(),
+        credential: relay.password.clone(),
+    };
     let (mut one, mut other) = (End::new(server.clone()).await, End::new(server).await);
 
     let offer = one.connection.create_offer(None).await.unwrap();

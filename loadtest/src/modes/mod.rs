@@ -1,5 +1,9 @@
 //! One file per subcommand: what it does with sessions, and what it makes of the figures.
 
+#[cfg(feature = "call")]
+mod call;
+#[cfg(not(feature = "call"))]
+#[path = "no_call.rs"]
 mod call;
 mod compare;
 mod idle;

@@ -1,4 +1,4 @@
-//! `call`.
+//! `call` of a build without it.
 
 use std::sync::Arc;
 
@@ -12,5 +12,5 @@ pub(super) fn run(
     _progress: &Arc<Progress>,
     _notes: &mut Vec<String>,
 ) -> Result<Call, Failure> {
-    Err(Failure::usage("call is not built yet"))
+    Err(Failure::usage("this tern-loadtest was built without `call`; build it with --features call"))
 }
