@@ -144,8 +144,9 @@ impl Stamp {
     /// computes anything per byte.
     fn filler(&self, length: usize) -> &'static [u8] {
         let mixed = self.sent.0 ^ (u64::from(self.session) << 32) ^ u64::from(self.sequence);
-        let hashed = mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(20);
-        let offset = usize::try_from(hashed % OFFSETS as u64).unwrap_or(0);
+        // The highest bits of the product depend on every bit that went in.
+        let hashed = mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let offset = usize::try_from((hashed * OFFSETS as u64) >> 32).unwrap_or(0);
         table().get(offset..offset + length).unwrap_or(&[])
     }
 }
