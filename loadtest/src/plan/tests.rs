@@ -22,7 +22,7 @@ fn refusal(result: Result<Plan, Failure>) -> String {
 #[test]
 fn few_words_make_a_plan() {
     let plan = steady("").unwrap();
-    assert_eq!(plan.target().unwrap().address, "127.0.0.1:3478".parse().unwrap());
+    assert_eq!(plan.target().unwrap().address, "127.0.0.1:3478".parse::<std::net::SocketAddr>().unwrap());
     assert_eq!((plan.load.sessions, plan.load.profile), (10, Profile::OPUS));
     assert_eq!((plan.load.direction, plan.load.carriage), (Direction::Both, Carriage::Channel));
     assert_eq!(plan.mode, Mode::Steady);
