@@ -27,6 +27,7 @@ use crate::worker::{
 };
 
 use bind::Bound;
+pub use bind::ListenerBuffers;
 pub use crew::DeadWorker;
 use crew::{Deaths, Running};
 
@@ -110,6 +111,7 @@ pub struct BoundAddress {
 pub struct Server {
     settings: ServerSettings,
     addresses: Vec<BoundAddress>,
+    buffers: Vec<ListenerBuffers>,
     certificates: Vec<Arc<CertStore>>,
     workers: Vec<Running>,
     deaths: Arc<Deaths>,
@@ -130,6 +132,7 @@ impl Server {
             certificates: certificates.values().map(Arc::clone).collect(),
             settings,
             addresses,
+            buffers: bind::buffers(&bound),
             workers: Vec::new(),
         };
         match server.start_workers(bound, &certificates) {
@@ -209,6 +212,12 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> &[BoundAddress] {
         &self.addresses
+    }
+
+    /// The buffers of the UDP listeners.
+    #[must_use]
+    pub fn buffers(&self) -> &[ListenerBuffers] {
+        &self.buffers
     }
 
     /// The settings that it runs with.

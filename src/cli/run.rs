@@ -107,6 +107,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         let signals = Signals::listen()?;
         let server = Server::start(settings).map_err(|error| start_failure(&error))?;
         tracing::info!(listeners = config.listener.len(), "the relay serves");
+        warn_of_small_buffers(&server);
         if let Some(development) = &development {
             announce(development, &config, &pages, args.json)?;
             serve_pages(development, &config, pages)?;
@@ -222,6 +223,20 @@ impl Relay {
         if !restart.is_empty() {
             tracing::warn!(needs_restart = restart, "some changes take effect with the next start only");
         }
+    }
+}
+
+/// A full buffer loses what a burst brings.
+fn warn_of_small_buffers(server: &Server) {
+    if let Some(cut) = server.buffers().iter().find(|buffers| buffers.are_cut()) {
+        tracing::warn!(
+            asked = cut.asked,
+            receive = cut.receive,
+            send = cut.send,
+            "the system gives listeners smaller buffers than they should have, and bursts may be lost: sysctl -w \
+             net.core.rmem_max={asked} net.core.wmem_max={asked}",
+            asked = cut.asked
+        );
     }
 }
 

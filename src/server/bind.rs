@@ -21,6 +21,37 @@ pub(super) struct Bound {
     pub(super) tcp: Vec<TcpListener>,
 }
 
+/// The buffers of a UDP listener's sockets: those of all workers are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerBuffers {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Bytes that each buffer was to have.
+    pub asked: usize,
+    /// Bytes that it has for what arrives.
+    pub receive: usize,
+    /// Bytes that it has for what leaves.
+    pub send: usize,
+}
+
+impl ListenerBuffers {
+    /// Whether the system has granted less (`net.core.rmem_max`, `net.core.wmem_max`).
+    #[must_use]
+    pub const fn are_cut(&self) -> bool {
+        self.receive < self.asked || self.send < self.asked
+    }
+}
+
+/// What the system has granted.
+pub(super) fn buffers(bound: &[Bound]) -> Vec<ListenerBuffers> {
+    let granted = |udp: &UdpSocket| {
+        // Linux reports twice what a program can use: its own bookkeeping is in it.
+        let (receive, send) = (udp.receive_buffer().ok()? / 2, udp.send_buffer().ok()? / 2);
+        Some(ListenerBuffers { address: udp.local_addr(), asked: LISTENER_BUFFER, receive, send })
+    };
+    bound.iter().filter_map(|bound| granted(bound.udp.first()?)).collect()
+}
+
 /// Binds everything, or says what cannot be had.
 pub(super) fn bind_all(listeners: &[ListenerSettings], workers: u8) -> Result<Vec<Bound>, StartError> {
     listeners.iter().map(|listener| bind_listener(listener, workers)).collect()
@@ -105,6 +136,18 @@ fn refuse(address: SocketAddr, transport: &'static str, source: io::Error) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_granted_is_told() {
+        let listener = ListenerSettings::new("127.0.0.1:0".parse().unwrap(), &[Transport::Udp]);
+        let told = buffers(&bind_all(&[listener], 2).unwrap());
+        assert_eq!((told.len(), told[0].asked), (1, LISTENER_BUFFER));
+        assert!(told[0].receive > 0 && told[0].receive <= LISTENER_BUFFER);
+        let whole = ListenerBuffers { receive: 5, send: 5, asked: 5, ..told[0] };
+        assert!(!whole.are_cut());
+        assert!(ListenerBuffers { receive: 4, ..whole }.are_cut());
+        assert!(ListenerBuffers { send: 4, ..whole }.are_cut());
+    }
 
     #[test]
     fn a_taken_address_is_told_apart_from_a_missing_one() {

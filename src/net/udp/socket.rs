@@ -90,6 +90,14 @@ impl UdpSocket {
         SockRef::from(self).recv_buffer_size()
     }
 
+    /// Bytes of send buffer that the system has granted, likewise.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn send_buffer(&self) -> io::Result<usize> {
+        SockRef::from(self).send_buffer_size()
+    }
+
     /// Receive what waits, as many datagrams as the batch has slots. Replaces what the batch held; zero when
     /// nothing waits. Errors of datagrams sent earlier are not reported here but by [`UdpSocket::recv_error`].
     ///
