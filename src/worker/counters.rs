@@ -232,6 +232,14 @@ pub struct Counters {
     pub shortcuts: Counter,
     /// Bytes of media that were copied in user space: between UDP sockets none are.
     pub copied: Counter,
+    /// Messages of other workers that waited at the last look.
+    pub mailbox_messages: Counter,
+    /// And what they hold.
+    pub mailbox_bytes: Counter,
+    /// What waits for slow stream clients, looked at every few seconds.
+    pub queued_bytes: Counter,
+    /// What waits in the pipes of TCP allocations, likewise.
+    pub piped_bytes: Counter,
     /// What it knows of other workers' relays now.
     pub leases: Counter,
     /// Turns of the worker's loop.
@@ -344,6 +352,10 @@ impl Counters {
         show("peer_connections", "", "", self.peer_connections.value());
         show("shortcuts", "", "", self.shortcuts.value());
         show("copied_bytes", "", "", self.copied.value());
+        show("mailbox_messages", "", "", self.mailbox_messages.value());
+        show("mailbox_bytes", "", "", self.mailbox_bytes.value());
+        show("queued_bytes", "", "", self.queued_bytes.value());
+        show("piped_bytes", "", "", self.piped_bytes.value());
         show("leases", "", "", self.leases.value());
         show("turns", "", "", self.turns.value());
         show("busy_nanoseconds", "", "", self.busy.value());

@@ -1,8 +1,8 @@
 //! How workers and control reach a worker: two bounded queues and a wake-up.
 //!
 //! Commands come from control, are few and never dropped: a full queue is reported to the caller. Transfers
-//! come from other workers and hold what the kernel gave to the wrong one; a full queue drops them, which
-//! the sender counts. UDP clients send again; a connection that cannot be handed over is closed.
+//! come from other workers and hold what the kernel gave to the wrong one; a queue that is full, by number or by bytes,
+//! drops them, which the sender counts. UDP clients send again; a connection that cannot be handed over is closed.
 
 use std::io;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::dtls::DtlsLink;
 use super::leases::{Ask, Grant};
+use super::queues::Depth;
 use super::settings::WorkerSettings;
 use super::stream::Stream;
 use crate::engine;
@@ -83,11 +84,24 @@ pub(super) enum Transfer {
     Grant(Grant),
 }
 
+impl Transfer {
+    /// The bytes that it holds.
+    fn size(&self) -> usize {
+        match self {
+            Self::Datagram { bytes, .. } => bytes.len(),
+            Self::Stream { stream, message } => message.len().saturating_add(stream.input.len()),
+            Self::Dtls { message, .. } => message.len(),
+            Self::Ask(_) | Self::Grant(_) => 0,
+        }
+    }
+}
+
 /// The sending end; everybody has one.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
     commands: SyncSender<Command>,
     transfers: SyncSender<Transfer>,
+    depth: Arc<Depth>,
     waker: Waker,
 }
 
@@ -95,7 +109,8 @@ pub(crate) struct Mailbox {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     pub(super) commands: Receiver<Command>,
-    pub(super) transfers: Receiver<Transfer>,
+    transfers: Receiver<Transfer>,
+    depth: Arc<Depth>,
     pub(super) waker: Waker,
 }
 
@@ -108,8 +123,14 @@ impl Mailbox {
         let (commands, command_inbox) = sync_channel(COMMANDS);
         let (transfers, transfer_inbox) = sync_channel(TRANSFERS);
         let waker = Waker::new()?;
-        let inbox = Inbox { commands: command_inbox, transfers: transfer_inbox, waker: waker.clone() };
-        Ok((Self { commands, transfers, waker }, inbox))
+        let depth = Arc::<Depth>::default();
+        let inbox = Inbox {
+            commands: command_inbox,
+            transfers: transfer_inbox,
+            depth: Arc::clone(&depth),
+            waker: waker.clone(),
+        };
+        Ok((Self { commands, transfers, depth, waker }, inbox))
     }
 
     /// Whether the worker will see the command: not if it is dead, or hangs behind sixteen others.
@@ -121,15 +142,37 @@ impl Mailbox {
 
     /// Whether there was room.
     pub(super) fn transfer(&self, transfer: Transfer) -> bool {
+        let size = transfer.size();
+        if !self.depth.take(size) {
+            return false;
+        }
         let taken = self.transfers.try_send(transfer).is_ok();
+        if !taken {
+            self.depth.give_back(size);
+        }
         self.waker.wake();
         taken
+    }
+}
+
+impl Inbox {
+    /// The next message of another worker.
+    pub(super) fn next_transfer(&self) -> Option<Transfer> {
+        let transfer = self.transfers.try_recv().ok()?;
+        self.depth.give_back(transfer.size());
+        Some(transfer)
+    }
+
+    /// Messages and bytes of other workers that wait.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        self.depth.waiting()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::{FiveTuple, Transport};
 
     #[test]
     fn a_full_queue_refuses_and_a_dead_worker_too() {
@@ -142,5 +185,27 @@ mod tests {
         assert!(mailbox.command(Command::Stop));
         drop(inbox);
         assert!(!mailbox.command(Command::Stop));
+    }
+
+    #[test]
+    fn long_messages_fill_a_mailbox_sooner_than_many_short_ones() {
+        let (mailbox, inbox) = Mailbox::new().unwrap();
+        let send = || {
+            let end = std::net::SocketAddr::from(([192, 0, 2, 1], 1)).into();
+            let tuple = FiveTuple { client: end, server: end, transport: Transport::Udp };
+            let client = Client { tuple, listener: ListenerId(0), link: None };
+            mailbox.transfer(Transfer::Datagram { client, tos: 0, ttl: 9, bytes: vec![0; 65_000].into() })
+        };
+        let sent = (0..TRANSFERS).take_while(|_| send()).count();
+        assert!((100..TRANSFERS).contains(&sent), "{sent}");
+        assert_eq!(inbox.waiting().0, sent);
+        assert!(inbox.next_transfer().is_some() && send() && !send());
+        while inbox.next_transfer().is_some() {}
+        assert_eq!(inbox.waiting(), (0, 0));
+        // Nobody reads any more.
+        let depth = Arc::clone(&inbox.depth);
+        drop(inbox);
+        assert!(!send());
+        assert_eq!(depth.waiting(), (0, 0));
     }
 }

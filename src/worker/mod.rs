@@ -27,6 +27,7 @@ mod overload;
 mod owners;
 mod peers;
 mod pipe;
+mod queues;
 mod relays;
 mod run;
 mod settings;

@@ -29,6 +29,11 @@ impl Pipe {
         self.owed == 0 && self.waiting.len() < HIGH_WATER
     }
 
+    /// Bytes that wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -18,6 +18,7 @@ use super::mailbox::{Command, Inbox, Mailbox};
 use super::overload::{Load, Overload};
 use super::owners::Homes;
 use super::peers::Peer;
+use super::queues::Sampling;
 use super::relays::Relays;
 use super::settings::WorkerSettings;
 use super::sources::Sources;
@@ -135,6 +136,7 @@ pub(crate) struct Worker {
     inbox: Inbox,
     pub(super) counters: Arc<Counters>,
     overload: Overload,
+    pub(super) sampling: Sampling,
     /// It was told to stop: whoever is here has its say, nobody else.
     stopping: bool,
 }
@@ -187,6 +189,7 @@ impl Worker {
             inbox: parts.inbox,
             counters: parts.counters,
             overload: Overload::new(clock.now().time),
+            sampling: Sampling::default(),
             stopping: false,
         };
         worker.learn_homes();
@@ -257,6 +260,7 @@ impl Worker {
                 .wrapping_add(self.counters.passed(Path::FromPeer)),
             dropped: self.counters.lost(Loss::ReceiveOverflow),
         };
+        self.sample_queues();
         self.leases.sweep(self.now.time);
         self.counters.leases.set(self.leases.len() as u64);
         let overloaded = self.overload.judge(self.settings.overload, self.now.time, load);
@@ -312,8 +316,11 @@ impl Worker {
                 }
             }
         }
+        let (messages, bytes) = self.inbox.waiting();
+        self.counters.mailbox_messages.set(messages as u64);
+        self.counters.mailbox_bytes.set(bytes as u64);
         for _ in 0..TRANSFERS {
-            let Ok(transfer) = self.inbox.transfers.try_recv() else { return stop };
+            let Some(transfer) = self.inbox.next_transfer() else { return stop };
             // Whoever came to a worker that ends may ask another relay.
             if !self.stopping {
                 self.take_over(transfer);
