@@ -87,6 +87,45 @@ fn a_client_moves_through_any_worker() {
 }
 
 #[test]
+fn a_client_that_comes_back_finds_its_calls_where_they_were() {
+    let relay = relay();
+    let (mut calls, mut empty) = (Vec::new(), Vec::new());
+    for _ in 0..CLIENTS {
+        let mut here = Client::udp(relay.v4(Transport::Udp));
+        let mut there = Client::udp(relay.v4(Transport::Udp));
+        let answer = here.allocate_with(17, |writer| {
+            writer.attribute(AttributeType::MOBILITY_TICKET, &[]);
+        });
+        let mut ticket = answer.message().mobility_ticket().unwrap().to_vec();
+        let peer = peer(V4);
+        here.bind(CHANNEL, peer.local_addr().unwrap());
+        for client in [&mut there, &mut here] {
+            let moved = client.request(Method::REFRESH, |writer| {
+                writer.attribute(AttributeType::MOBILITY_TICKET, &ticket);
+            });
+            assert_eq!(moved.code(), None, "moved");
+            ticket = moved.message().mobility_ticket().unwrap().to_vec();
+            client.send_channel(CHANNEL, b"out");
+            let (data, from) = receive(&peer);
+            assert_eq!((data.as_slice(), from), (&b"out"[..], answer.relayed()));
+            peer.send_to(b"in", from).unwrap();
+            client.expect_channel(CHANNEL, b"in");
+        }
+        calls.push(here);
+        empty.push(there);
+    }
+    // Where the client was meanwhile nobody is, on any worker: the place can be taken by a call of its own.
+    for client in &mut empty {
+        client.allocate();
+    }
+    for call in &mut calls {
+        assert_eq!(call.refresh(0).code(), None);
+    }
+    relay
+        .wait_for("the ends", |relay| relay.server.counters().value("allocations", "") == empty.len() as u64);
+}
+
+#[test]
 fn a_data_connection_is_bound_through_any_worker() {
     let relay = relay();
     let mut control = Client::tcp(relay.v4(Transport::Tcp));
