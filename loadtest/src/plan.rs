@@ -365,9 +365,9 @@ fn netns(text: &str) -> Result<PathBuf, Failure> {
 }
 
 fn check(load: &Load, sides: &Sides, targets: &[Target], mode: Mode) -> Result<(), Failure> {
-    if load.pairing == Pairing::RelayToRelay && load.sessions < 2 {
+    if load.pairing == Pairing::RelayToRelay && load.sessions % 2 == 1 {
         return Err(Failure::usage(
-            "--relay-to-relay pairs sessions with each other; give at least 2 --sessions",
+            "--relay-to-relay pairs sessions with each other; give an even number of --sessions",
         ));
     }
     if load.pairing == Pairing::Echo && load.direction == Direction::Down {

@@ -1,18 +1,72 @@
 //! The threads that own all sockets, and what modes do with them.
+//!
+//! A [`Fleet`] talks to its generator threads through two bounded queues: commands, woken by an eventfd, and replies.
+//! Nothing is shared between the threads but the counters of [`Progress`].
+
+mod link;
+mod netns;
+mod peer;
+mod poller;
+mod schedule;
+mod slot;
+mod tally;
+mod thread;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::failure::Failure;
-use crate::outcome::{Setup, Window};
-use crate::plan::{Load, Plan, Target};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tern::net::poll::Waker;
+
+use link::Security;
+use tally::Tally;
+pub use tally::Times;
+use thread::Share;
+
+use crate::client::Wish;
+use crate::clock::{self, Nanos};
+use crate::cpu;
+use crate::failure::{Exit, Failure};
+use crate::outcome::{Count, Generator, ServerCpu, Setup, Tick, Window};
+use crate::plan::{Carriage, Load, Pairing, Plan, Target, Transport};
 use crate::profile::Profile;
 use crate::progress::Progress;
+
+/// Sockets of this process that are not sessions'.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// Moments of a window that plots show.
+const TICKS: u32 = 60;
+
+/// The shortest of them.
+const SHORTEST_TICK: Duration = Duration::from_millis(250);
+
+/// Time for all threads to hear of a window before it begins.
+const NOTICE: Duration = Duration::from_millis(20);
+
+/// How long replies may be late.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// Sessions on one server, each with an allocation that is kept alive until they are closed. Media flows only while
 /// it is measured. There may be several fleets at a time, of several servers.
 #[derive(Debug)]
-pub struct Fleet {}
+pub struct Fleet {
+    threads: Vec<Thread>,
+    progress: Arc<Progress>,
+    pid: Option<u32>,
+    sessions: usize,
+}
+
+#[derive(Debug)]
+struct Thread {
+    commands: SyncSender<Command>,
+    replies: Receiver<Reply>,
+    waker: Waker,
+    handle: Option<JoinHandle<()>>,
+}
 
 /// What a window is to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +77,95 @@ pub struct Measurement {
     pub warm_up: Duration,
     /// How long it is counted.
     pub duration: Duration,
+}
+
+/// What came of a storm.
+#[derive(Clone, Debug)]
+pub struct Cycles {
+    /// How long it was counted.
+    pub seconds: f64,
+    /// How long each cycle took.
+    pub times: Times,
+    /// Requests sent, retransmissions included.
+    pub requests: u64,
+    /// Of them, those sent again.
+    pub retransmissions: u64,
+    /// Cycles that failed.
+    pub failures: Vec<Count>,
+    /// What the server spent, per cycle.
+    pub cpu: Option<ServerCpu>,
+    /// What this program spent.
+    pub generator: Generator,
+    /// How it went over time.
+    pub ticks: Vec<Tick>,
+    /// Why the first that failed has failed.
+    pub first_fault: Option<Failure>,
+}
+
+/// What threads are told.
+#[derive(Debug)]
+enum Command {
+    Start(Job),
+    Close,
+}
+
+/// What threads say.
+#[derive(Debug)]
+enum Reply {
+    Opened(Box<Opened>),
+    Done {
+        tally: Box<Tally>,
+        cycles: Box<Times>,
+        /// All, and those sent again.
+        requests: (u64, u64),
+        first_fault: Option<Failure>,
+    },
+    Closed,
+    Died(Failure),
+}
+
+/// What a window is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Media,
+    Storm,
+}
+
+/// A window, as threads are told.
+#[derive(Clone, Copy, Debug)]
+struct Job {
+    work: Work,
+    profile: Profile,
+    begin: Nanos,
+    count_from: Nanos,
+    until: Nanos,
+    tick: u64,
+}
+
+/// How a thread's sessions were opened.
+#[derive(Clone, Debug)]
+struct Opened {
+    sessions: usize,
+    nanos: u64,
+    latency: Times,
+    requests: u64,
+    retransmissions: u64,
+    software: Option<String>,
+    first_fault: Option<Failure>,
+}
+
+impl Opened {
+    fn new() -> Self {
+        Self {
+            sessions: 0,
+            nanos: 0,
+            latency: Times::new(3),
+            requests: 0,
+            retransmissions: 0,
+            software: None,
+            first_fault: None,
+        }
+    }
 }
 
 impl Measurement {
@@ -38,8 +181,88 @@ impl Fleet {
     ///
     /// # Errors
     /// One sentence about the first session that the server did not serve.
-    pub fn open(_plan: &Plan, _target: &Target, _progress: &Arc<Progress>) -> Result<(Self, Setup), Failure> {
-        Err(Failure::usage("the driver is not built yet"))
+    pub fn open(plan: &Plan, target: &Target, progress: &Arc<Progress>) -> Result<(Self, Setup), Failure> {
+        let sessions = plan.load.sessions;
+        progress.begin(format!("opening {sessions} sessions on {}", target.name), plan.load.ramp);
+        progress.sessions_wanted.store(sessions as u64, Ordering::Relaxed);
+        let fleet = Self::start(plan, target, progress, sessions, Work::Media)?;
+        let setup = fleet.await_opened(plan.load.ramp)?;
+        Ok((fleet, setup))
+    }
+
+    /// Starts the threads of a storm: `in_flight` sessions that are opened only to be closed again.
+    ///
+    /// # Errors
+    /// When this machine gives no threads or sockets.
+    pub fn prepare_storm(plan: &Plan, target: &Target, progress: &Arc<Progress>) -> Result<Self, Failure> {
+        let mut plan = plan.clone();
+        plan.load.pairing = Pairing::Peer;
+        plan.load.threads = plan.load.threads.min(plan.load.in_flight);
+        Self::start(&plan, target, progress, plan.load.in_flight, Work::Storm)
+    }
+
+    fn start(
+        plan: &Plan,
+        target: &Target,
+        progress: &Arc<Progress>,
+        sessions: usize,
+        work: Work,
+    ) -> Result<Self, Failure> {
+        check_descriptors(sessions as u64)?;
+        let wish = Arc::new(Wish {
+            credentials: target.credentials.clone(),
+            channel: plan.load.carriage == Carriage::Channel,
+            relay_v6: plan.sides.relay_v6,
+            reliable: target.transport.is_stream(),
+        });
+        let is_secure = matches!(target.transport, Transport::Tls | Transport::Dtls);
+        let security = is_secure.then(|| Security::new(&plan.trust)).transpose()?;
+        let shares = shares(sessions, plan.load.threads);
+        let threads = shares.len();
+        let mut fleet =
+            Self { threads: Vec::new(), progress: Arc::clone(progress), pid: target.pid, sessions };
+        for (number, sessions) in shares.into_iter().enumerate() {
+            let share = Share {
+                target: target.clone(),
+                load: plan.load.clone(),
+                sides: plan.sides.clone(),
+                wish: Arc::clone(&wish),
+                security: security.clone(),
+                sessions,
+                work,
+                number,
+                threads,
+                progress: Arc::clone(progress),
+                seed: seed()?,
+            };
+            fleet.threads.push(Thread::start(share)?);
+        }
+        Ok(fleet)
+    }
+
+    /// How many sessions it has.
+    #[must_use]
+    pub const fn sessions(&self) -> usize {
+        self.sessions
+    }
+
+    fn await_opened(&self, ramp: Duration) -> Result<Setup, Failure> {
+        let mut all = Opened::new();
+        for thread in &self.threads {
+            let Reply::Opened(opened) = thread.reply(ramp, &self.progress)? else { return Err(confused()) };
+            all.sessions += opened.sessions;
+            all.nanos = all.nanos.max(opened.nanos);
+            all.latency.add(&opened.latency);
+            all.retransmissions += opened.retransmissions;
+            all.software = all.software.or(opened.software);
+        }
+        Ok(Setup {
+            sessions: all.sessions,
+            seconds: all.nanos as f64 / 1e9,
+            latency: all.latency.latency(),
+            retransmissions: all.retransmissions,
+            software: all.software,
+        })
     }
 
     /// Lets media flow and counts it: warm-up, window, and the time it takes for the last packets to arrive. Ends
@@ -47,15 +270,260 @@ impl Fleet {
     ///
     /// # Errors
     /// When the server or this machine gives up on the sessions.
-    pub fn measure(&mut self, _measurement: Measurement) -> Result<Window, Failure> {
-        Err(Failure::usage("the driver is not built yet"))
+    pub fn measure(&mut self, measurement: Measurement) -> Result<Window, Failure> {
+        let done = self.work(Work::Media, measurement)?;
+        let received = done.tally.up.received + done.tally.down.received;
+        let mut window = done.tally.window(done.seconds, done.tick);
+        window.cpu = done.meter.cpu(received);
+        done.meter.annotate(&mut window.ticks);
+        Ok(window)
+    }
+
+    /// Opens and closes sessions, as many as the plan has in flight, for as long as the measurement says.
+    ///
+    /// # Errors
+    /// When this machine gives up.
+    pub fn storm(&mut self, measurement: Measurement) -> Result<Cycles, Failure> {
+        let done = self.work(Work::Storm, measurement)?;
+        let cpu = done.meter.cpu(done.cycles.count());
+        let mut window = done.tally.window(done.seconds, done.tick);
+        done.meter.annotate(&mut window.ticks);
+        Ok(Cycles {
+            seconds: done.seconds,
+            times: done.cycles,
+            requests: done.requests.0,
+            retransmissions: done.requests.1,
+            failures: window.failures,
+            cpu,
+            generator: window.generator,
+            ticks: window.ticks,
+            first_fault: done.first_fault,
+        })
+    }
+
+    fn work(&mut self, work: Work, measurement: Measurement) -> Result<Done, Failure> {
+        let begin = clock::now().after(NOTICE);
+        let count_from = begin.after(measurement.warm_up);
+        let tick = (measurement.duration / TICKS).max(SHORTEST_TICK);
+        let job = Job {
+            work,
+            profile: measurement.profile,
+            begin,
+            count_from,
+            until: count_from.after(measurement.duration),
+            tick: u64::try_from(tick.as_nanos()).unwrap_or(u64::MAX),
+        };
+        for thread in &self.threads {
+            thread.tell(Command::Start(job))?;
+        }
+        let meter = Meter::watch(self.pid, &job, &self.progress);
+        let mut done = Done {
+            tally: Tally::new(),
+            cycles: Times::new(3),
+            requests: (0, 0),
+            first_fault: None,
+            seconds: meter.seconds(),
+            tick: tick.as_secs_f64(),
+            meter,
+        };
+        for thread in &self.threads {
+            let Reply::Done { tally, cycles, requests, first_fault } =
+                thread.reply(Duration::ZERO, &self.progress)?
+            else {
+                return Err(confused());
+            };
+            done.tally.add(&tally);
+            done.cycles.add(&cycles);
+            done.requests.0 += requests.0;
+            done.requests.1 += requests.1;
+            done.first_fault = done.first_fault.or(first_fault);
+        }
+        Ok(done)
     }
 
     /// Deletes the allocations and closes all sockets.
     ///
     /// # Errors
     /// When a thread has died.
-    pub fn close(self) -> Result<(), Failure> {
+    pub fn close(mut self) -> Result<(), Failure> {
+        self.progress.begin("closing the sessions", Duration::ZERO);
+        for thread in &self.threads {
+            thread.tell(Command::Close)?;
+        }
+        for thread in &mut self.threads {
+            let Reply::Closed = thread.reply(Duration::ZERO, &self.progress)? else { return Err(confused()) };
+            if let Some(handle) = thread.handle.take() {
+                drop(handle.join());
+            }
+        }
         Ok(())
+    }
+}
+
+/// What all threads have counted.
+struct Done {
+    tally: Tally,
+    cycles: Times,
+    requests: (u64, u64),
+    first_fault: Option<Failure>,
+    seconds: f64,
+    tick: f64,
+    meter: Meter,
+}
+
+impl Thread {
+    fn start(share: Share) -> Result<Self, Failure> {
+        let waker = Waker::new().map_err(|error| Failure::machine("eventfd", &error))?;
+        let (commands, receiver) = sync_channel(4);
+        let (sender, replies) = sync_channel(4);
+        let woken = waker.clone();
+        let handle = std::thread::Builder::new()
+            .name(format!("load-{}", share.number))
+            .spawn(move || thread::run(share, receiver, &sender, woken))
+            .map_err(|error| Failure::machine("cannot start a thread", &error))?;
+        Ok(Self { commands, replies, waker, handle: Some(handle) })
+    }
+
+    fn tell(&self, command: Command) -> Result<(), Failure> {
+        // A thread that has died has said why.
+        if self.commands.send(command).is_err() {
+            return match self.replies.try_recv() {
+                Ok(Reply::Died(failure)) => Err(failure),
+                Ok(_) | Err(_) => Err(confused()),
+            };
+        }
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// The next reply; a thread reports even its death. Waits on while sessions still come.
+    fn reply(&self, ramp: Duration, progress: &Progress) -> Result<Reply, Failure> {
+        let mut ready = u64::MAX;
+        let mut patience = ramp.saturating_add(GRACE);
+        loop {
+            match self.replies.recv_timeout(patience) {
+                Ok(Reply::Died(failure)) => return Err(failure),
+                Ok(reply) => return Ok(reply),
+                Err(RecvTimeoutError::Disconnected) => return Err(confused()),
+                Err(RecvTimeoutError::Timeout) => {
+                    let now = progress.sessions_ready.load(Ordering::Relaxed);
+                    if now == ready {
+                        return Err(Failure::new(
+                            Exit::Failed,
+                            "a generator thread has stopped without a word",
+                        ));
+                    }
+                    (ready, patience) = (now, GRACE);
+                }
+            }
+        }
+    }
+}
+
+/// Watches the server's process while a window lasts.
+struct Meter {
+    samples: Vec<(Nanos, Option<cpu::Sample>)>,
+}
+
+impl Meter {
+    /// Returns when the window has ended.
+    fn watch(pid: Option<u32>, job: &Job, progress: &Progress) -> Self {
+        progress.begin("warming up", Duration::from_nanos(job.count_from.since(job.begin)));
+        sleep_until(job.count_from, progress);
+        progress.begin("measuring", Duration::from_nanos(job.until.since(job.count_from)));
+        let mut samples = Vec::new();
+        let mut at = job.count_from;
+        loop {
+            samples.push((clock::now(), pid.and_then(cpu::sample)));
+            if at >= job.until || progress.is_cancelled() {
+                return Self { samples };
+            }
+            at = at.plus(job.tick).min(job.until);
+            sleep_until(at, progress);
+        }
+    }
+
+    fn ends(&self) -> Option<(&(Nanos, Option<cpu::Sample>), &(Nanos, Option<cpu::Sample>))> {
+        Some((self.samples.first()?, self.samples.last()?))
+    }
+
+    fn seconds(&self) -> f64 {
+        self.ends().map_or(0.0, |(first, last)| last.0.since(first.0) as f64 / 1e9)
+    }
+
+    fn cpu(&self, packets: u64) -> Option<ServerCpu> {
+        let (first, last) = self.ends()?;
+        Some(last.1?.since(&first.1?, last.0.since(first.0), packets))
+    }
+
+    /// Adds what was seen to the moments of the window.
+    fn annotate(&self, ticks: &mut [Tick]) {
+        for (tick, pair) in ticks.iter_mut().zip(self.samples.windows(2)) {
+            let [(before, earlier), (after, later)] = pair else { continue };
+            let (Some(earlier), Some(later)) = (earlier, later) else { continue };
+            tick.server_busy = Some(later.busy_since(earlier, after.since(*before)));
+            tick.resident = Some(later.resident);
+        }
+    }
+}
+
+/// Sleeps; wakes up early when the run is cancelled.
+fn sleep_until(time: Nanos, progress: &Progress) {
+    loop {
+        let left = time.since(clock::now());
+        if left == 0 || progress.is_cancelled() {
+            return;
+        }
+        std::thread::sleep(Duration::from_nanos(left.min(100_000_000)));
+    }
+}
+
+/// Sessions per thread: even numbers, so that pairs stay together, as far as that goes.
+fn shares(sessions: usize, threads: usize) -> Vec<usize> {
+    let pairs = sessions / 2;
+    let mut shares: Vec<usize> =
+        (0..threads).map(|number| 2 * (pairs / threads + usize::from(number < pairs % threads))).collect();
+    if let Some(last) = shares.last_mut() {
+        *last += sessions % 2;
+    }
+    shares.retain(|share| *share > 0);
+    shares
+}
+
+fn seed() -> Result<u64, Failure> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::machine("random numbers", &error))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Raises the limit of open files as far as may be, and says when that is not far enough.
+fn check_descriptors(sessions: u64) -> Result<(), Failure> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = if raised.is_ok() { maximum } else { current }.unwrap_or(u64::MAX);
+    if sessions + OTHER_DESCRIPTORS <= limit {
+        return Ok(());
+    }
+    Err(Failure::machine(
+        &format!("{sessions} sessions need as many sockets, and this process may have {limit} open files"),
+        &"raise the limit with ulimit -n, or lower --sessions",
+    ))
+}
+
+fn confused() -> Failure {
+    Failure::new(Exit::Failed, "a generator thread has ended without a word")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_stay_on_one_thread() {
+        assert_eq!(shares(10, 3), [4, 4, 2]);
+        assert_eq!(shares(11, 2), [6, 5]);
+        assert_eq!(shares(1, 1), [1]);
+        assert_eq!(shares(3, 3), [2, 1]);
+        assert_eq!(shares(1000, 2), [500, 500]);
     }
 }

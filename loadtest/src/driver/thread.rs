@@ -1,0 +1,267 @@
+//! A generator thread: it owns its sessions, their sockets and a peer, and does nothing that blocks.
+
+mod control;
+mod media;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+
+use tern::net::poll::Waker;
+
+use super::link::Security;
+use super::peer::{self, Peer};
+use super::poller::{Poller, Ready};
+use super::schedule::Schedule;
+use super::slot::{Phase, Slot};
+use super::tally::{Tally, Times};
+use super::{Command, Job, Opened, Reply, Work, netns};
+use crate::client::{Fault, Wish};
+use crate::clock::{self, Nanos};
+use crate::failure::Failure;
+use crate::plan::{Load, Sides, Target};
+use crate::progress::Progress;
+
+const PEER: u64 = u64::MAX;
+const WAKER: u64 = u64::MAX - 1;
+
+/// The shortest sleep between sends: what is due meanwhile leaves together. Received packets end it.
+const NAP: u64 = 50_000;
+
+/// The longest sleep: the mode may have been cancelled.
+const LONGEST_SLEEP: u64 = 100_000_000;
+
+/// Turns that are taken before received packets are looked at.
+const TURNS: usize = 128;
+
+/// What the threads of a fleet are started from.
+#[derive(Clone, Debug)]
+pub(super) struct Share {
+    pub(super) target: Target,
+    pub(super) load: Load,
+    pub(super) sides: Sides,
+    pub(super) wish: Arc<Wish>,
+    /// For TLS and DTLS.
+    pub(super) security: Option<Security>,
+    /// Sessions of this thread.
+    pub(super) sessions: usize,
+    /// Whether they are opened at once, or only for a storm.
+    pub(super) work: Work,
+    /// Number of this thread and of all.
+    pub(super) number: usize,
+    pub(super) threads: usize,
+    pub(super) progress: Arc<Progress>,
+    pub(super) seed: u64,
+}
+
+/// A window that is being measured.
+#[derive(Debug)]
+struct Running {
+    job: Job,
+    schedule: Schedule,
+    next_tick: Nanos,
+    /// When nothing is waited for any more.
+    patience: Nanos,
+    counting: bool,
+    sending: bool,
+    cpu: u64,
+    overflow: u32,
+    next_departure: Nanos,
+}
+
+/// The thread's state.
+pub(super) struct Generator {
+    share: Share,
+    commands: Receiver<Command>,
+    replies: SyncSender<Reply>,
+    waker: Waker,
+    poller: Poller,
+    slots: Vec<Slot>,
+    peer: Peer,
+    peer_address: SocketAddr,
+    /// Deadlines of clients; an entry may be out of date.
+    timers: BinaryHeap<Reverse<(Nanos, u32)>>,
+    /// Sessions whose requests are on their way.
+    opening: usize,
+    /// The first that was never begun, while the fleet opens.
+    next_open: usize,
+    began: Nanos,
+    opened: Opened,
+    is_open: bool,
+    running: Option<Running>,
+    work: Work,
+    tally: Tally,
+    cycle: Times,
+    /// Who leaves next.
+    next_churn: usize,
+    /// Sessions that may be begun again, in time.
+    returning: BinaryHeap<Reverse<(Nanos, u32)>>,
+    overflow: u32,
+    out: Vec<u8>,
+    frame: Vec<u8>,
+    payload: Vec<u8>,
+    space: Vec<u8>,
+    closing: bool,
+}
+
+/// Runs a thread to its end.
+pub(super) fn run(share: Share, commands: Receiver<Command>, replies: &SyncSender<Reply>, waker: Waker) {
+    let client_netns = share.sides.client_netns.clone();
+    let result = netns::within(client_netns.as_deref(), || {
+        Generator::new(share, commands, replies.clone(), waker)?.serve()
+    });
+    if let Err(failure) = result {
+        // Nobody listens when the fleet is gone.
+        let _ = replies.send(Reply::Died(failure));
+    }
+}
+
+impl Generator {
+    fn new(
+        share: Share,
+        commands: Receiver<Command>,
+        replies: SyncSender<Reply>,
+        waker: Waker,
+    ) -> Result<Self, Failure> {
+        let peer = open_peer(&share)?;
+        let wrong = |error: io::Error| Failure::machine("epoll", &error);
+        let poller = Poller::new().map_err(wrong)?;
+        poller.add(&waker, WAKER, false).map_err(wrong)?;
+        poller.add(&peer.socket, PEER, false).map_err(wrong)?;
+        Ok(Self {
+            slots: std::iter::repeat_with(Slot::new).take(share.sessions).collect(),
+            peer_address: peer.socket.local_addr(),
+            peer,
+            commands,
+            replies,
+            waker,
+            poller,
+            timers: BinaryHeap::new(),
+            opening: 0,
+            next_open: 0,
+            began: clock::now(),
+            opened: Opened::new(),
+            is_open: false,
+            running: None,
+            work: share.work,
+            tally: Tally::new(),
+            cycle: Times::new(3),
+            next_churn: 0,
+            returning: BinaryHeap::new(),
+            overflow: 0,
+            out: Vec::with_capacity(2048),
+            frame: Vec::with_capacity(70_000),
+            payload: vec![0; share.load.profile.size],
+            space: vec![0; 70_000],
+            closing: false,
+            share,
+        })
+    }
+
+    fn serve(mut self) -> Result<(), Failure> {
+        let mut ready: Vec<Ready> = Vec::with_capacity(256);
+        loop {
+            let now = clock::now();
+            self.open_more(now)?;
+            self.send_due(now)?;
+            self.run_timers(clock::now())?;
+            self.advance(clock::now());
+            if self.closing && self.slots.iter().all(|slot| matches!(slot.phase, Phase::Closed(_))) {
+                let _ = self.replies.send(Reply::Closed);
+                return Ok(());
+            }
+            let nanos = self.sleep(clock::now());
+            self.poller.wait(nanos, &mut ready).map_err(|error| Failure::machine("epoll", &error))?;
+            for event in &ready {
+                match event.token {
+                    WAKER => self.obey(),
+                    PEER => self.receive_at_peer()?,
+                    token => {
+                        self.receive_at_client(usize::try_from(token).unwrap_or(usize::MAX), event.writable)?
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nanoseconds until something is to be done.
+    fn sleep(&self, now: Nanos) -> u64 {
+        let mut until = now.plus(LONGEST_SLEEP);
+        if let Some(Reverse((deadline, _))) = self.timers.peek() {
+            until = until.min(*deadline);
+        }
+        if let Some(Reverse((deadline, _))) = self.returning.peek() {
+            until = until.min((*deadline).max(now.plus(NAP)));
+        }
+        if let Some(running) = &self.running {
+            until = until.min(running.next_event(now.plus(NAP)));
+        }
+        if self.wants_to_open() {
+            until = until.min(now.plus(1_000_000));
+        }
+        until.since(now)
+    }
+
+    /// Looks into the mailbox.
+    fn obey(&mut self) {
+        self.waker.drain();
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Start(job)) => self.start(job),
+                Ok(Command::Close) | Err(TryRecvError::Disconnected) => {
+                    self.close();
+                    return;
+                }
+                Err(TryRecvError::Empty) => return,
+            }
+        }
+    }
+
+    /// The thread's own time on a processor, in nanoseconds.
+    fn cpu() -> u64 {
+        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let seconds = u64::try_from(spent.tv_sec).unwrap_or(0);
+        seconds * 1_000_000_000 + u64::try_from(spent.tv_nsec).unwrap_or(0)
+    }
+
+    fn source(&self, slot: usize) -> Option<IpAddr> {
+        let sources = &self.share.sides.sources;
+        if sources.is_empty() {
+            return None;
+        }
+        sources.get((slot * self.share.threads + self.share.number) % sources.len()).copied()
+    }
+
+    fn failure(&self, fault: &Fault) -> Failure {
+        fault.failure(&self.share.target, self.share.progress.sessions_ready.load(Ordering::Relaxed))
+    }
+}
+
+impl Running {
+    /// When the next thing is to be done; sends not before `nap`.
+    fn next_event(&self, nap: Nanos) -> Nanos {
+        let mut until = self.next_tick.min(self.patience).min(self.next_departure.max(nap));
+        if !self.counting {
+            until = until.min(self.job.count_from);
+        }
+        if self.sending {
+            until = until.min(self.schedule.due().max(nap)).min(self.job.until);
+        }
+        until
+    }
+}
+
+fn open_peer(share: &Share) -> Result<Peer, Failure> {
+    let here = share.sides.peer_netns.as_deref();
+    netns::within(here, || {
+        let address = peer::address(&share.sides, &share.target)?;
+        Peer::open(address).map_err(|error| {
+            let what = format!("the peer cannot use {address}; give another --peer-address or --peer-netns");
+            Failure::machine(&what, &error)
+        })
+    })
+}
