@@ -1,7 +1,7 @@
-use super::super::owners::{Homes, Owners};
 use super::*;
 use crate::route::{FiveTuple, ListenerId, Transport};
 use crate::wire::channel_data::ChannelNumber;
+use crate::worker::owners::{Homes, Owners};
 
 const R: RelayId = RelayId(1);
 
