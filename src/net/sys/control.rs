@@ -48,11 +48,15 @@ impl<const N: usize> ControlBuffer<N> {
             debug_assert!(false, "no room for a control message");
             return;
         };
-        space.fill(0);
         let (header, body) = space.split_at_mut(HEADER);
-        let words = length.to_ne_bytes().into_iter().chain(level.to_ne_bytes()).chain(kind.to_ne_bytes());
-        header.iter_mut().zip(words).for_each(|(slot, byte)| *slot = byte);
-        body.iter_mut().zip(data).for_each(|(slot, byte)| *slot = *byte);
+        let (lengths, kinds) = header.split_at_mut(size_of::<usize>());
+        let (levels, kinds) = kinds.split_at_mut(size_of::<i32>());
+        lengths.copy_from_slice(&length.to_ne_bytes());
+        levels.copy_from_slice(&level.to_ne_bytes());
+        kinds.copy_from_slice(&kind.to_ne_bytes());
+        let (value, padding) = body.split_at_mut(data.len());
+        value.copy_from_slice(data);
+        padding.fill(0);
         self.used = end;
     }
 

@@ -26,6 +26,9 @@ pub(in crate::net) const SEND_CONTROL: usize = 112;
 /// and the address of whoever reported it.
 pub(in crate::net) const ERROR_CONTROL: usize = 512;
 
+/// Descriptions of pieces, made or still to be made.
+type Vectors<'f> = &'f mut [MaybeUninit<libc::iovec>];
+
 /// Where one received datagram goes, and what the kernel says of it.
 pub(in crate::net) struct Slot {
     pub(in crate::net) source: RawAddress,
@@ -151,9 +154,9 @@ pub(in crate::net) fn send<'a, P: Iterator<Item = &'a [u8]>>(
 
 /// Describes the pieces in the first of `free`: those, all initialised, and what is left. None if there are too many.
 fn gather<'f, 'a>(
-    free: &'f mut [MaybeUninit<libc::iovec>],
+    free: Vectors<'f>,
     pieces: impl Iterator<Item = &'a [u8]>,
-) -> Option<(&'f mut [MaybeUninit<libc::iovec>], &'f mut [MaybeUninit<libc::iovec>])> {
+) -> Option<(Vectors<'f>, Vectors<'f>)> {
     let mut used = 0;
     for piece in pieces {
         free.get_mut(used)?.write(vector_of(piece.as_ptr().cast_mut(), piece.len()));

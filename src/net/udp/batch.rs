@@ -223,12 +223,23 @@ fn describe(slot: &Slot, local: IpAddr) -> Received {
     let mut meta = PacketMeta { source, destination: local, tos: 0, ttl: USUAL_TTL, timestamp: None };
     let (mut overflow, mut segment) = (None, None);
     for control in control::iterate(slot.control.used()) {
-        meta.tos = control.tos().unwrap_or(meta.tos);
-        meta.ttl = control.ttl().unwrap_or(meta.ttl);
-        meta.destination = control.destination().unwrap_or(meta.destination);
-        meta.timestamp = control.timestamp().or(meta.timestamp);
-        overflow = control.overflow().or(overflow);
-        segment = control.segment().or(segment);
+        // What every datagram brings comes first.
+        match (control.level, control.kind) {
+            (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                meta.ttl = control.ttl().unwrap_or(meta.ttl);
+            }
+            (libc::IPPROTO_IP, libc::IP_TOS) | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                meta.tos = control.tos().unwrap_or(meta.tos);
+            }
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) | (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                meta.destination = control.destination().unwrap_or(meta.destination);
+            }
+            _ => {
+                meta.timestamp = control.timestamp().or(meta.timestamp);
+                overflow = control.overflow().or(overflow);
+                segment = control.segment().or(segment);
+            }
+        }
     }
     Received { meta, segment, overflow }
 }

@@ -150,27 +150,30 @@ fn datagrams_of_several_sockets_share_a_batch_and_leave_through_several() {
 fn a_socket_is_asked_for_what_it_usually_has() {
     let (a, b) = (relay("127.0.0.1:0"), relay("127.0.0.1:0"));
     let mut batch = Batch::new(64);
-    let mut received = 0;
-    for _ in 0..30 {
+    let mut most = 0;
+    for _ in 0..6 {
         let mut out = SendBatch::new(64);
-        (0..8).for_each(|_| assert!(out.push(&a, SendHeader::to(b.local_addr()), Payload::Copy(b"x"))));
+        // None like the other: what is alike would come merged.
+        for length in [5, 6, 7, 8, 5, 6, 7, 8] {
+            assert!(out.push(&a, SendHeader::to(b.local_addr()), Payload::Copy(&[1; 8][..length])));
+        }
         assert_eq!(out.flush(&batch).sent, 8);
-        wait_for(&b);
-        batch.clear();
-        received += b.recv_usual(&mut batch).unwrap().len();
+        let mut received = 0;
+        while received < 8 {
+            wait_for(&b);
+            batch.clear();
+            let count = b.recv_usual(&mut batch).unwrap().len();
+            (received, most) = (received + count, most.max(count));
+        }
     }
-    assert!(b.expects() >= 4);
-    while received < 240 {
-        batch.clear();
-        received += b.recv_usual(&mut batch).unwrap().len();
-    }
+    assert!(most >= 4);
     for _ in 0..30 {
         assert_eq!(send_one(&a, SendHeader::to(b.local_addr()), b"x"), SENT);
         wait_for(&b);
         batch.clear();
         assert_eq!(b.recv_usual(&mut batch).unwrap(), 0..1);
     }
-    assert!([1, 2].contains(&b.expects()));
+    assert!(b.expects() <= 2);
 }
 
 #[test]
