@@ -4,7 +4,7 @@
 //! Nothing is shared between the threads but the counters of [`Progress`].
 
 mod link;
-mod netns;
+pub(crate) mod netns;
 mod peer;
 mod poller;
 mod schedule;

@@ -9,7 +9,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::failure::Failure;
 
 /// Runs `what` with this thread in the namespace at `path`, or where it is.
-pub(super) fn within<T>(
+pub(crate) fn within<T>(
     path: Option<&Path>,
     what: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
