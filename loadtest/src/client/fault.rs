@@ -42,6 +42,12 @@ impl Fault {
         }
     }
 
+    /// Whether the server takes this client for one that had the same address and port.
+    #[must_use]
+    pub const fn is_held_port(&self) -> bool {
+        matches!(self, Self::Refused { step: Step::Allocate, code: 437, .. })
+    }
+
     /// A few words, for tables.
     #[must_use]
     pub fn words(&self) -> String {

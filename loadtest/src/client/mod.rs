@@ -228,7 +228,7 @@ impl Client {
             self.end();
             return Event::Deleted;
         }
-        let reason = String::from_utf8_lossy(error.reason).into_owned();
+        let reason = String::from_utf8_lossy(error.reason).trim_end_matches('\0').to_owned();
         let alternate = message.address(AttributeType::ALTERNATE_SERVER).ok().flatten();
         self.fail(Fault::Refused { step, code: error.code, reason, alternate, peer: self.peer })
     }

@@ -422,8 +422,11 @@ impl Thread {
 
 /// Watches the server's process while a window lasts.
 struct Meter {
-    samples: Vec<(Nanos, Option<cpu::Sample>)>,
+    samples: Vec<Look>,
 }
+
+/// When somebody looked, and what was seen.
+type Look = (Nanos, Option<cpu::Sample>);
 
 impl Meter {
     /// Returns when the window has ended.
@@ -443,7 +446,7 @@ impl Meter {
         }
     }
 
-    fn ends(&self) -> Option<(&(Nanos, Option<cpu::Sample>), &(Nanos, Option<cpu::Sample>))> {
+    fn ends(&self) -> Option<(&Look, &Look)> {
         Some((self.samples.first()?, self.samples.last()?))
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Slot {
     pub(super) client: Option<Box<Client>>,
     /// How many sessions have been in this place.
     pub(super) generation: u8,
+    /// How many ports in a row the server still held for somebody else.
+    pub(super) held: u8,
     pub(super) opened: Nanos,
     pub(super) relayed: Option<SocketAddr>,
     /// To whom the client sends.
@@ -55,6 +57,7 @@ impl Slot {
             link: None,
             client: None,
             generation: 0,
+            held: 0,
             opened: Nanos(0),
             relayed: None,
             peer: None,
@@ -70,6 +73,7 @@ impl Slot {
             link: Some(link),
             client: Some(Box::new(client)),
             generation: self.generation.wrapping_add(1),
+            held: self.held,
             opened: now,
             ..Self::new()
         };

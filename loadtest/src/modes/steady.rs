@@ -4,17 +4,49 @@ use std::sync::Arc;
 
 use crate::driver::{Fleet, Measurement};
 use crate::failure::Failure;
-use crate::outcome::Steady;
+use crate::outcome::{Generator, Steady};
 use crate::plan::Plan;
 use crate::progress::Progress;
 
-pub(super) fn run(
-    plan: &Plan,
-    progress: &Arc<Progress>,
-    _notes: &mut Vec<String>,
-) -> Result<Steady, Failure> {
+pub(super) fn run(plan: &Plan, progress: &Arc<Progress>, notes: &mut Vec<String>) -> Result<Steady, Failure> {
     let (mut fleet, setup) = Fleet::open(plan, plan.target()?, progress)?;
     let window = fleet.measure(Measurement::of(&plan.load))?;
     fleet.close()?;
+    if window.generator.limited {
+        notes.push(explain(&window.generator));
+    }
     Ok(Steady { setup, window, ceiling: None })
+}
+
+/// Why the figures may be this program's and not the server's.
+fn explain(generator: &Generator) -> String {
+    let reason = if generator.refused + generator.overflowed > 0 {
+        format!(
+            "its own socket buffers lost packets ({} sent, {} received)",
+            generator.refused, generator.overflowed
+        )
+    } else if generator.skipped > 0 {
+        format!("it gave up {} packets that it could not send in time", generator.skipped)
+    } else if generator.busiest > 0.9 {
+        format!("its busiest thread used {:.0} % of a processor", generator.busiest * 100.0)
+    } else {
+        format!("one packet in a hundred left more than {:.0} ms late", generator.lateness.p99_us / 1000.0)
+    };
+    format!(
+        "The load generator, not the server, may have been the limit: {reason}. Lower the rate, give it --threads, or \
+         processors that nobody else uses."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_for_the_limit_is_named() {
+        let generator = Generator::default();
+        assert!(explain(&Generator { refused: 1, ..generator.clone() }).contains("buffers"));
+        assert!(explain(&Generator { skipped: 7, ..generator.clone() }).contains("7 packets"));
+        assert!(explain(&Generator { busiest: 0.95, ..generator }).contains("95 %"));
+    }
 }

@@ -23,6 +23,9 @@ const PATIENCE: u64 = 500_000_000;
 /// When a session that failed is tried again.
 const RETRY: u64 = 1_000_000_000;
 
+/// How many ports in a row may be met that the server still holds for somebody who has left.
+const HELD_MAX: u8 = 16;
+
 impl Generator {
     /// Whether sessions are still to be begun for the first time.
     pub(super) fn wants_to_open(&self) -> bool {
@@ -200,6 +203,7 @@ impl Generator {
             return self.transmit(index);
         }
         slot.phase = Phase::Ready;
+        slot.held = 0;
         self.opening -= 1;
         let nanos = now.since(slot.opened);
         self.share.progress.sessions_ready.fetch_add(1, Ordering::Relaxed);
@@ -281,11 +285,21 @@ impl Generator {
 
     /// A session has failed. While the fleet opens, that is the end; afterwards it is counted, and tried again.
     pub(super) fn lose(&mut self, index: usize, fault: Fault) -> Result<(), Failure> {
-        let Some(slot) = self.slots.get(index) else { return Ok(()) };
+        let Some(slot) = self.slots.get_mut(index) else { return Ok(()) };
         let phase = slot.phase;
         if self.closing {
             self.end(index, Nanos(u64::MAX));
             return Ok(());
+        }
+        // Servers remember deleted allocations for a while, and the system gives a port again that one of them had: a
+        // client takes another then (RFC 8656 section 7.3).
+        if fault.is_held_port() && slot.held < HELD_MAX {
+            let held = slot.held + 1;
+            let now = clock::now();
+            slot.end(now);
+            slot.held = held;
+            self.opening -= 1;
+            return self.open(index, now);
         }
         if !self.is_open && self.work == Work::Media {
             return Err(self.failure(&fault));
