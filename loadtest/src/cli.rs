@@ -243,9 +243,9 @@ pub struct SoakArgs {
     /// Options of all modes; --duration is the whole time.
     #[command(flatten)]
     pub common: CommonArgs,
-    /// How long one window of it is.
-    #[arg(long, default_value = "1m", value_parser = units::duration, value_name = "TIME")]
-    pub window: Duration,
+    /// How long one window of it is; 1m, or a tenth of a --duration below ten minutes.
+    #[arg(long, value_parser = units::duration, value_name = "TIME")]
+    pub window: Option<Duration>,
     /// Fail if the server's memory or descriptors grow by more over the whole time, for certain.
     #[arg(long, default_value = "5%", value_parser = units::share, value_name = "SHARE")]
     pub max_growth: f64,

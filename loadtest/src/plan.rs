@@ -17,6 +17,9 @@ use crate::profile::Profile;
 /// More sessions than one machine could hold.
 const SESSIONS_MAX: usize = 4_000_000;
 
+/// A window of a soak, unless the user wants another.
+const SOAK_WINDOW: Duration = Duration::from_secs(60);
+
 /// A run.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -284,7 +287,8 @@ fn mode(command: &Command) -> Mode {
         Command::Idle(_) => Mode::Idle,
         Command::Soak(args) => {
             let allowed = Growth { memory: args.max_growth, cost: args.max_drift };
-            Mode::Soak { window: args.window, allowed }
+            let window = args.window.unwrap_or((args.common.load.duration / 10).min(SOAK_WINDOW));
+            Mode::Soak { window, allowed }
         }
         Command::Call(_) => Mode::Call,
         Command::Compare(args) => {

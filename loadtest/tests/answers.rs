@@ -129,7 +129,7 @@ fn results_are_written_where_they_are_asked_for() {
     let value: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
     assert_eq!(value["passed"], true);
     let html = std::fs::read_to_string(html).unwrap();
-    assert!(html.contains("<svg") && html.contains("Latency over time") && !html.contains("http"));
+    assert!(html.contains("<svg") && html.contains("Latency over time") && !html.contains("http://"));
     assert!(std::fs::read_to_string(svg).unwrap().starts_with("<svg xmlns"));
 }
 

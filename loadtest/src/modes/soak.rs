@@ -194,10 +194,10 @@ mod tests {
 
     const ALLOWED: Growth = Growth { memory: 0.05, cost: 0.5 };
 
-    fn samples(resident: impl Fn(u32) -> f64) -> Vec<Sample> {
+    fn samples(resident: impl Fn(u32) -> u64) -> Vec<Sample> {
         let sample = |n: u32| Sample {
             at: f64::from(n) * 60.0,
-            resident: Some(resident(n) as u64),
+            resident: Some(resident(n)),
             descriptors: Some(40),
             p99_us: 284.0 + f64::from(n % 7),
             ..Sample::default()
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_leak_is_told() {
-        let samples = samples(|n| 50e6 + f64::from(n) * 100e3 + f64::from(n % 3) * 200e3);
+        let samples = samples(|n| 50_000_000 + u64::from(n) * 100_000 + u64::from(n % 3) * 200_000);
         assert_eq!(exceeded(&samples), ["resident memory"]);
         let memory = &drifts(&samples, ALLOWED)[0];
         assert!((memory.per_hour - 6e6).abs() < 0.3e6, "{memory:?}");
@@ -220,22 +220,24 @@ mod tests {
 
     #[test]
     fn memory_that_fills_up_at_first_is_no_leak() {
-        assert!(exceeded(&samples(|n| if n < 5 { 20e6 } else { 60e6 + f64::from(n % 4) })).is_empty());
+        assert!(
+            exceeded(&samples(|n| if n < 5 { 20_000_000 } else { 60_000_000 + u64::from(n % 4) })).is_empty()
+        );
     }
 
     #[test]
     fn growth_below_what_is_allowed_passes() {
-        assert!(exceeded(&samples(|n| 50e6 + f64::from(n) * 30e3)).is_empty());
+        assert!(exceeded(&samples(|n| 50_000_000 + u64::from(n) * 30_000)).is_empty());
     }
 
     #[test]
     fn growth_within_the_grain_passes() {
-        assert!(exceeded(&samples(|n| 2e6 + f64::from(n) * 10e3)).is_empty(), "0.6 MB of 2 MB");
+        assert!(exceeded(&samples(|n| 2_000_000 + u64::from(n) * 10_000)).is_empty(), "0.6 MB of 2 MB");
     }
 
     #[test]
     fn without_a_process_only_latency_is_looked_at() {
-        let mut samples = samples(|_| 0.0);
+        let mut samples = samples(|_| 0);
         for sample in &mut samples {
             (sample.resident, sample.descriptors) = (None, None);
         }
