@@ -35,6 +35,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<Exit, Failure> {
     let plan = Plan::new(cli)?;
     let progress = Arc::new(Progress::default());
+    progress.cancel_on_signals().map_err(|error| Failure::machine("signals", &error))?;
     let output = &cli.command.common().output;
     let view = View::start(&progress, output.quiet);
     let outcome = modes::run(&plan, &progress);

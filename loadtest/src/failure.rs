@@ -44,6 +44,12 @@ impl Failure {
         Self::new(Exit::Usage, text)
     }
 
+    /// The user has ended the run before there was anything to report.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        Self::new(Exit::Failed, "interrupted before anything was measured")
+    }
+
     /// This machine said no: a socket, a file, a namespace.
     pub fn machine(what: &str, error: &dyn std::fmt::Display) -> Self {
         Self::new(Exit::Failed, format!("{what}: {error}"))

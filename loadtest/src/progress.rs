@@ -2,8 +2,8 @@
 //!
 //! All numbers are totals since the start; a renderer takes differences to show rates.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Shared between the modes, the generator threads and a renderer.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub struct Progress {
     pub highest_latency: AtomicU64,
     /// Nanoseconds of the highest lateness of the generator since a renderer last took it.
     pub highest_lateness: AtomicU64,
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
 }
 
 /// A stretch of a run.
@@ -68,6 +68,21 @@ impl Progress {
     /// Asks the run to end early and report what it has.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Has SIGINT and SIGTERM cancel the run; the second of them ends the process.
+    ///
+    /// # Errors
+    /// None but the system's.
+    pub fn cancel_on_signals(&self) -> std::io::Result<()> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the first signal finds the flag down.
+            let exit = 128 + signal;
+            signal_hook::flag::register_conditional_shutdown(signal, exit, Arc::clone(&self.cancelled))?;
+            signal_hook::flag::register(signal, Arc::clone(&self.cancelled))?;
+        }
+        Ok(())
     }
 
     /// Whether it was asked to.

@@ -149,7 +149,8 @@ fn refusal(
         (440 | 443, _) => "it relays no such addresses; check --relay-family and --peer-address".to_owned(),
         (442, _) => "it does not relay UDP".to_owned(),
         (486, _) => format!(
-            "the quota of user {user} is reached after {ready} sessions; raise it, or lower --sessions"
+            "the quota of user {user} is reached after {ready} sessions; raise it (how many, and how many a second), or \
+             lower --sessions"
         ),
         (508, _) => {
             format!("it is full after {ready} sessions; widen its port range or limits, or lower --sessions")

@@ -28,21 +28,26 @@ pub(super) fn run(
         servers: plan.targets.iter().map(|target| target.name.clone()).collect(),
         ..Compare::default()
     };
-    for round in 1..=rounds {
-        if progress.is_cancelled() {
-            break;
-        }
+    'rounds: for round in 1..=rounds {
         let mut results = Vec::with_capacity(plan.targets.len());
         for target in &plan.targets {
             progress.label(format!("round {round} of {rounds}, {}", target.name));
             let one = Plan { targets: vec![target.clone()], mode, ceiling: false, ..plan.clone() };
             let mut said = Vec::new();
-            let result = measure(&one, progress, &mut said)
+            let result = measure(&one, progress, &mut said);
+            if progress.is_cancelled() {
+                notes.push(format!("Interrupted: round {round} of {rounds} does not count."));
+                break 'rounds;
+            }
+            let result = result
                 .map_err(|failure| Failure::new(failure.exit, format!("{}: {failure}", target.name)))?;
             results.push(result);
             notes.extend(said.into_iter().map(|text| format!("{}, round {round}: {text}", target.name)));
         }
         compare.rounds.push(results);
+    }
+    if compare.rounds.is_empty() {
+        return Err(Failure::interrupted());
     }
     compare.rows = rows(&compare);
     Ok(compare)

@@ -47,6 +47,9 @@ pub(super) fn run(
     soak.seconds = clock::now().since(began) as f64 / 1e9;
     fleet.close()?;
     soak.drifts = drifts(&soak.samples, allowed);
+    if progress.is_cancelled() {
+        notes.push(format!("Interrupted after {:.0} seconds.", soak.seconds));
+    }
     if settled(&soak.samples).len() < FEWEST {
         notes.push(format!(
             "{} windows are too few to tell growth from chance; soak longer",

@@ -9,11 +9,17 @@ use crate::outcome::Storm;
 use crate::plan::Plan;
 use crate::progress::Progress;
 
+/// Allocation Quota Reached.
+const QUOTA: u16 = 486;
+
 pub(super) fn run(plan: &Plan, progress: &Arc<Progress>, notes: &mut Vec<String>) -> Result<Storm, Failure> {
     let mut fleet = Fleet::prepare_storm(plan, plan.target()?, progress)?;
     let warm_up = plan.load.warm_up.min(Duration::from_secs(1));
     let cycles = fleet.storm(Measurement { warm_up, ..Measurement::of(&plan.load) })?;
     fleet.close()?;
+    if cycles.times.count() == 0 && progress.is_cancelled() {
+        return Err(Failure::interrupted());
+    }
     if cycles.times.count() == 0
         && let Some(failure) = cycles.first_fault
     {
@@ -23,6 +29,16 @@ pub(super) fn run(plan: &Plan, progress: &Arc<Progress>, notes: &mut Vec<String>
         notes.push(
             "The load generator was busy throughout and may have been the limit: try --threads 2.".to_owned(),
         );
+    }
+    if cycles.failures.iter().any(|failure| failure.code == QUOTA) {
+        notes.push(
+            "The server limits how many allocations a user has, or makes in a second (486): this is that limit, and \
+             not what it can do. Raise it; Tern's are limits.max_allocations_per_user and limits.allocation_rate."
+                .to_owned(),
+        );
+    }
+    if progress.is_cancelled() {
+        notes.push(format!("Interrupted: the figures are those of {:.1} seconds.", cycles.seconds));
     }
     Ok(Storm {
         in_flight: plan.load.in_flight,
