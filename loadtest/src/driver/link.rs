@@ -5,13 +5,14 @@ mod secure;
 mod stream;
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use dtls::DtlsLink;
 pub(super) use secure::Security;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use stream::Stream;
+use tern::net::udp::{Batch, Payload, SendBatch, SendHeader, UdpOptions, UdpSocket as Batched};
 
 use super::poller::Poller;
 use crate::clock::Nanos;
@@ -31,6 +32,11 @@ pub(super) struct Link {
 #[derive(Debug)]
 enum Way {
     Udp(UdpSocket),
+    /// For bursts, which leave and come as trains.
+    Trains {
+        socket: Batched,
+        server: SocketAddr,
+    },
     Stream(Box<Stream>),
     Dtls(Box<DtlsLink>),
 }
@@ -50,8 +56,10 @@ impl Link {
         target: &Target,
         security: Option<&Security>,
         source: Option<IpAddr>,
+        bursts: bool,
     ) -> io::Result<Self> {
         let way = match target.transport {
+            Transport::Udp if bursts => trains(target.address, source)?,
             Transport::Udp => Way::Udp(udp(target.address, source)?),
             Transport::Tcp => Way::Stream(Box::new(Stream::connect(target.address, source, None)?)),
             Transport::Tls => {
@@ -86,15 +94,30 @@ impl Link {
     pub(super) fn send(&mut self, message: &[u8]) -> io::Result<Sent> {
         match &mut self.way {
             Way::Udp(socket) => send_datagram(socket, message),
+            Way::Trains { socket, .. } => send_datagram(socket, message),
             Way::Stream(stream) => stream.send(message),
             Way::Dtls(session) => session.send(message),
         }
+    }
+
+    /// Adds a message to a train that leaves when `out` is flushed; false when this link has no trains.
+    pub(super) fn couple(&self, message: &[u8], out: &mut SendBatch) -> bool {
+        let Way::Trains { socket, server } = &self.way else { return false };
+        out.push(socket, SendHeader::to(*server), Payload::Copy(message))
+    }
+
+    /// Receives into `batch` what waits, as many datagrams as are usual; none when this link has no trains.
+    pub(super) fn receive_trains(&self, batch: &mut Batch) -> Option<io::Result<usize>> {
+        let Way::Trains { socket, .. } = &self.way else { return None };
+        Some(receive_trains(socket, batch))
     }
 
     /// The next message that has come, put at the beginning of `space`; none when nothing waits.
     pub(super) fn receive(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
         match &mut self.way {
             Way::Udp(socket) => receive_datagram(socket, space),
+            // Only with `receive_trains`: the kernel may have merged what comes.
+            Way::Trains { .. } => Ok(None),
             Way::Stream(stream) => stream.receive(space),
             Way::Dtls(session) => session.receive(space),
         }
@@ -104,7 +127,7 @@ impl Link {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         match &mut self.way {
             Way::Stream(stream) => stream.flush(),
-            Way::Udp(_) | Way::Dtls(_) => Ok(()),
+            Way::Udp(_) | Way::Trains { .. } | Way::Dtls(_) => Ok(()),
         }
     }
 
@@ -112,7 +135,7 @@ impl Link {
     pub(super) fn deadline(&self) -> Option<Nanos> {
         match &self.way {
             Way::Dtls(session) => session.deadline(),
-            Way::Udp(_) | Way::Stream(_) => None,
+            Way::Udp(_) | Way::Trains { .. } | Way::Stream(_) => None,
         }
     }
 
@@ -120,14 +143,14 @@ impl Link {
     pub(super) fn tick(&mut self) -> io::Result<()> {
         match &mut self.way {
             Way::Dtls(session) => session.tick(),
-            Way::Udp(_) | Way::Stream(_) => Ok(()),
+            Way::Udp(_) | Way::Trains { .. } | Way::Stream(_) => Ok(()),
         }
     }
 
     fn wants_write(&self) -> bool {
         match &self.way {
             Way::Stream(stream) => stream.wants_write(),
-            Way::Udp(_) | Way::Dtls(_) => false,
+            Way::Udp(_) | Way::Trains { .. } | Way::Dtls(_) => false,
         }
     }
 }
@@ -136,14 +159,15 @@ impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.way {
             Way::Udp(socket) => socket.as_fd(),
+            Way::Trains { socket, .. } => socket.as_fd(),
             Way::Stream(stream) => stream.as_fd(),
             Way::Dtls(session) => session.as_fd(),
         }
     }
 }
 
-fn send_datagram(socket: &UdpSocket, datagram: &[u8]) -> io::Result<Sent> {
-    match socket.send(datagram) {
+fn send_datagram(socket: &impl AsFd, datagram: &[u8]) -> io::Result<Sent> {
+    match SockRef::from(socket).send(datagram) {
         Ok(_) => Ok(Sent::Yes),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Sent::Full),
         Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::NOBUFS) => {
@@ -169,6 +193,28 @@ fn udp(server: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket> {
     }
     socket.connect(&server.into())?;
     Ok(socket.into())
+}
+
+/// A socket like a relay's: what comes together may be merged for good.
+fn trains(server: SocketAddr, source: Option<IpAddr>) -> io::Result<Way> {
+    let any = if server.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let local = SocketAddr::new(source.unwrap_or(any), 0);
+    let socket = Batched::bind_relay(local, &UdpOptions::default())?;
+    grow(&socket, RECEIVE_BUFFER);
+    SockRef::from(&socket).connect(&server.into())?;
+    Ok(Way::Trains { socket, server })
+}
+
+fn receive_trains(socket: &Batched, batch: &mut Batch) -> io::Result<usize> {
+    batch.clear();
+    let count = socket.recv_usual(batch)?.len();
+    // What the server's machine refuses waits in a queue of its own, and keeps the poller awake.
+    if count == 0
+        && let Some(error) = socket.recv_error()?
+    {
+        return Err(io::Error::new(ErrorKind::ConnectionRefused, format!("{:?}", error.icmp)));
+    }
+    Ok(count)
 }
 
 /// As large a receive buffer as this process may have: what is lost in it looks like the server's loss.

@@ -7,11 +7,13 @@ mod link;
 pub(crate) mod netns;
 mod peer;
 mod poller;
+mod reflector;
 mod schedule;
 mod slot;
 mod tally;
 mod thread;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -22,6 +24,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tern::net::poll::Waker;
 
 use link::Security;
+use reflector::Reflector;
 use tally::Tally;
 pub use tally::Times;
 use thread::Share;
@@ -31,7 +34,7 @@ use crate::clock::{self, Nanos};
 use crate::cpu;
 use crate::failure::{Exit, Failure};
 use crate::outcome::{Count, Generator, ServerCpu, Setup, Tick, Window};
-use crate::plan::{Carriage, Load, Pairing, Plan, Target, Transport};
+use crate::plan::{Carriage, Load, Pairing, Plan, Sides, Target, Transport};
 use crate::profile::Profile;
 use crate::progress::Progress;
 
@@ -58,6 +61,8 @@ pub struct Fleet {
     progress: Arc<Progress>,
     pid: Option<u32>,
     sessions: usize,
+    /// Instead of a server; they end after the threads.
+    reflectors: Vec<Reflector>,
 }
 
 #[derive(Debug)]
@@ -185,7 +190,7 @@ impl Fleet {
         let sessions = plan.load.sessions;
         progress.begin(format!("opening {sessions} sessions on {}", target.name), plan.load.ramp);
         progress.sessions_wanted.store(sessions as u64, Ordering::Relaxed);
-        let fleet = Self::start(plan, target, progress, sessions, Work::Media)?;
+        let fleet = Self::start(plan, target, progress, sessions, Work::Media, Vec::new())?;
         let setup = fleet.await_opened(plan.load.ramp)?;
         Ok((fleet, setup))
     }
@@ -198,7 +203,31 @@ impl Fleet {
         let mut plan = plan.clone();
         plan.load.pairing = Pairing::Peer;
         plan.load.threads = plan.load.threads.min(plan.load.in_flight);
-        Self::start(&plan, target, progress, plan.load.in_flight, Work::Storm)
+        Self::start(&plan, target, progress, plan.load.in_flight, Work::Storm, Vec::new())
+    }
+
+    /// Sessions without a server: a bare reflector for each thread returns what clients and peers send. All is in the
+    /// clients' network namespace.
+    ///
+    /// # Errors
+    /// When this machine gives no threads or sockets.
+    pub fn mirrored(plan: &Plan, target: &Target, progress: &Arc<Progress>) -> Result<Self, Failure> {
+        let mut plan = plan.clone();
+        let here = plan.sides.client_netns.clone();
+        plan.sides = Sides { client_netns: here.clone(), peer_netns: here.clone(), ..Sides::default() };
+        let local: IpAddr =
+            if target.address.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+        let start = || {
+            let one = || Reflector::start(SocketAddr::new(local, 0));
+            let all: std::io::Result<Vec<_>> = std::iter::repeat_with(one).take(plan.load.threads).collect();
+            all.map_err(|error| Failure::machine("the reflector", &error))
+        };
+        let reflectors = netns::within(here.as_deref(), start)?;
+        let target = Target { pid: None, ..target.clone() };
+        let sessions = plan.load.sessions;
+        let fleet = Self::start(&plan, &target, progress, sessions, Work::Media, reflectors)?;
+        fleet.await_opened(Duration::ZERO)?;
+        Ok(fleet)
     }
 
     fn start(
@@ -207,6 +236,7 @@ impl Fleet {
         progress: &Arc<Progress>,
         sessions: usize,
         work: Work,
+        reflectors: Vec<Reflector>,
     ) -> Result<Self, Failure> {
         check_descriptors(sessions as u64)?;
         let wish = Arc::new(Wish {
@@ -219,11 +249,18 @@ impl Fleet {
         let security = is_secure.then(|| Security::new(&plan.trust)).transpose()?;
         let shares = shares(sessions, plan.load.threads);
         let threads = shares.len();
-        let mut fleet =
-            Self { threads: Vec::new(), progress: Arc::clone(progress), pid: target.pid, sessions };
+        let mut fleet = Self {
+            threads: Vec::new(),
+            progress: Arc::clone(progress),
+            pid: target.pid,
+            sessions,
+            reflectors,
+        };
         for (number, sessions) in shares.into_iter().enumerate() {
+            let mirror = fleet.reflectors.get(number).map(|reflector| reflector.address);
             let share = Share {
-                target: target.clone(),
+                target: Target { address: mirror.unwrap_or(target.address), ..target.clone() },
+                mirrored: mirror.is_some(),
                 load: plan.load.clone(),
                 sides: plan.sides.clone(),
                 wish: Arc::clone(&wish),

@@ -26,9 +26,20 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn open(address: IpAddr) -> io::Result<Self> {
-        let socket = UdpSocket::bind_listener(SocketAddr::new(address, 0), &UdpOptions::default())?;
+        let socket = UdpSocket::bind_relay(SocketAddr::new(address, 0), &UdpOptions::default())?;
         grow(&socket, RECEIVE_BUFFER);
         Ok(Self { socket, received: Batch::new(BATCH), out: SendBatch::new(BATCH), empty: Batch::new(1) })
+    }
+
+    /// Takes what has come, as many datagrams as are usual; those of one flow may be merged.
+    pub(super) fn receive(&mut self) -> io::Result<usize> {
+        self.received.clear();
+        let count = self.socket.recv_usual(&mut self.received)?.len();
+        if count == 0 {
+            // A relay that refuses packets is met as loss; its errors must not keep the poller awake.
+            while self.socket.recv_error()?.is_some() {}
+        }
+        Ok(count)
     }
 
     /// Queues a packet. Returns how many earlier ones the kernel did not take, if room had to be made for it.

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
 use tern::net::poll::Waker;
+use tern::net::udp::{Batch, SendBatch};
 
 use super::link::Security;
 use super::peer::{self, Peer};
@@ -35,6 +36,9 @@ const NAP: u64 = 50_000;
 /// The longest sleep: the mode may have been cancelled.
 const LONGEST_SLEEP: u64 = 100_000_000;
 
+/// Datagrams of clients in one system call: a burst is at most as long.
+const TRAIN: usize = 64;
+
 /// Turns that are taken before received packets are looked at.
 const TURNS: usize = 128;
 
@@ -51,6 +55,8 @@ pub(super) struct Share {
     pub(super) sessions: usize,
     /// Whether they are opened at once, or only for a storm.
     pub(super) work: Work,
+    /// Whether a reflector stands in for the server: every packet comes back to whoever has sent it.
+    pub(super) mirrored: bool,
     /// Number of this thread and of all.
     pub(super) number: usize,
     pub(super) threads: usize,
@@ -105,14 +111,21 @@ pub(super) struct Generator {
     frame: Vec<u8>,
     payload: Vec<u8>,
     space: Vec<u8>,
+    /// Bursts of clients, on their way out and in.
+    trains: SendBatch,
+    arrived: Batch,
     closing: bool,
 }
 
 /// Runs a thread to its end.
 pub(super) fn run(share: Share, commands: Receiver<Command>, replies: &SyncSender<Reply>, waker: Waker) {
     let client_netns = share.sides.client_netns.clone();
-    let result = netns::within(client_netns.as_deref(), || {
-        Generator::new(share, commands, replies.clone(), waker)?.serve()
+    // The peer has a namespace of its own, or stays in this one when only the clients go elsewhere.
+    let result = open_peer(&share).and_then(|peer| {
+        netns::within(client_netns.as_deref(), || {
+            let mut generator = Generator::new(share, peer, commands, replies.clone(), waker)?;
+            generator.serve().inspect_err(|_| generator.farewell_to_all())
+        })
     });
     if let Err(failure) = result {
         // Nobody listens when the fleet is gone.
@@ -123,11 +136,11 @@ pub(super) fn run(share: Share, commands: Receiver<Command>, replies: &SyncSende
 impl Generator {
     fn new(
         share: Share,
+        peer: Peer,
         commands: Receiver<Command>,
         replies: SyncSender<Reply>,
         waker: Waker,
     ) -> Result<Self, Failure> {
-        let peer = open_peer(&share)?;
         let wrong = |error: io::Error| Failure::machine("epoll", &error);
         let poller = Poller::new().map_err(wrong)?;
         poller.add(&waker, WAKER, false).map_err(wrong)?;
@@ -157,15 +170,20 @@ impl Generator {
             frame: Vec::with_capacity(70_000),
             payload: vec![0; share.load.profile.size],
             space: vec![0; 70_000],
+            trains: SendBatch::new(TRAIN),
+            arrived: Batch::new(TRAIN),
             closing: false,
             share,
         })
     }
 
-    fn serve(mut self) -> Result<(), Failure> {
+    fn serve(&mut self) -> Result<(), Failure> {
         let mut ready: Vec<Ready> = Vec::with_capacity(256);
         loop {
             let now = clock::now();
+            if self.is_opening() && self.share.progress.is_cancelled() {
+                return Err(Failure::interrupted());
+            }
             self.open_more(now)?;
             self.send_due(now)?;
             self.run_timers(clock::now())?;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::ceiling;
 use crate::driver::{Fleet, Measurement};
 use crate::failure::Failure;
 use crate::outcome::{Knee, KneeStep, Setup, Window};
@@ -22,31 +23,48 @@ pub(super) fn run(
     progress: &Arc<Progress>,
     notes: &mut Vec<String>,
 ) -> Result<Knee, Failure> {
+    let ceiling = ceiling::measure(plan, progress, notes)?;
     let (mut fleet, setup) = Fleet::open(plan, plan.target()?, progress)?;
-    let knee = find(&mut fleet, plan, search, progress, setup);
+    let knee = find(&mut fleet, plan, search, STEP, progress, setup);
     fleet.close()?;
-    let knee = knee?;
-    if !knee.found {
+    let mut knee = knee?;
+    if progress.is_cancelled() {
+        notes.push("The search was interrupted: the limit may be higher.".to_owned());
+        knee.found = false;
+        return Ok(knee);
+    }
+    knee.ceiling = ceiling;
+    if knee.found
+        && let Some(text) = ceiling::verdict(knee.ceiling.as_ref(), knee.rate)
+    {
+        knee.found = false;
+        notes.push(text);
+    } else if !knee.found {
         notes.push(explain(&knee, search));
     }
     Ok(knee)
 }
 
-/// Searches on a fleet that is open.
+/// Searches on a fleet that is open; at first each rate is `step` times the one before.
 pub(super) fn find(
     fleet: &mut Fleet,
     plan: &Plan,
     search: Search,
+    step: f64,
     progress: &Progress,
     setup: Setup,
 ) -> Result<Knee, Failure> {
     let mut knee = Knee { setup, allowed_loss: search.loss, ..Knee::default() };
-    let mut bounds = Bounds::new(search);
+    let mut bounds = Bounds::new(search, step);
     while let Some(rate) = bounds.next() {
         if progress.is_cancelled() {
             break;
         }
         let window = attempt(fleet, plan, search, rate, &mut knee)?;
+        if progress.is_cancelled() {
+            knee.steps.pop();
+            break;
+        }
         let is_good = loss(&window) <= search.loss;
         bounds.note(rate, is_good);
         if is_good {
@@ -87,13 +105,17 @@ fn attempt(
 
 /// What each flow sends so that all together send `rate` packets per second.
 fn profile(plan: &Plan, rate: f64) -> Profile {
-    let ways = match plan.load.pairing {
+    plan.load.profile.at_rate(rate / (plan.load.sessions as f64 * f64::from(ways(plan))))
+}
+
+/// Flows of a session.
+pub(super) fn ways(plan: &Plan) -> u8 {
+    match plan.load.pairing {
         Pairing::Peer => u8::from(plan.load.direction.up()) + u8::from(plan.load.direction.down()),
         Pairing::RelayToRelay => 1,
         // What comes back is relayed as well.
         Pairing::Echo => 2,
-    };
-    plan.load.profile.at_rate(rate / (plan.load.sessions as f64 * f64::from(ways)))
+    }
 }
 
 fn arrived(window: &Window) -> f64 {
@@ -101,7 +123,7 @@ fn arrived(window: &Window) -> f64 {
 }
 
 /// Of all that was due, what did not arrive: what this program did not manage to send is no success of the server.
-fn loss(window: &Window) -> f64 {
+pub(super) fn loss(window: &Window) -> f64 {
     let sent = window.up.sent + window.down.sent + window.generator.refused + window.generator.skipped;
     let received = window.up.received + window.down.received;
     if sent == 0 { 1.0 } else { sent.saturating_sub(received) as f64 / sent as f64 }
@@ -125,13 +147,14 @@ fn explain(knee: &Knee, search: Search) -> String {
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     search: Search,
+    step: f64,
     good: Option<f64>,
     bad: Option<f64>,
 }
 
 impl Bounds {
-    const fn new(search: Search) -> Self {
-        Self { search, good: None, bad: None }
+    const fn new(search: Search, step: f64) -> Self {
+        Self { search, step, good: None, bad: None }
     }
 
     /// The rate to try next; none when the limit is known closely enough.
@@ -139,7 +162,7 @@ impl Bounds {
         match (self.good, self.bad) {
             (None, None) => Some(self.search.from),
             (Some(good), None) if good >= self.search.to => None,
-            (Some(good), None) => Some((good * STEP).min(self.search.to)),
+            (Some(good), None) => Some((good * self.step).min(self.search.to)),
             // Even the lowest rate is too high.
             (None, Some(_)) => None,
             (Some(good), Some(bad)) if bad / good <= 1.0 + self.search.precision => None,
@@ -157,7 +180,7 @@ mod tests {
     use super::*;
 
     fn search(limit: f64, search: Search) -> (Option<f64>, usize) {
-        let (mut bounds, mut steps) = (Bounds::new(search), 0);
+        let (mut bounds, mut steps) = (Bounds::new(search, STEP), 0);
         while let Some(rate) = bounds.next() {
             bounds.note(rate, rate <= limit);
             steps += 1;

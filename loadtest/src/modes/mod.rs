@@ -5,6 +5,7 @@ mod call;
 #[cfg(not(feature = "call"))]
 #[path = "no_call.rs"]
 mod call;
+mod ceiling;
 mod compare;
 mod idle;
 mod knee;

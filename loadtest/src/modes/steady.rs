@@ -2,20 +2,37 @@
 
 use std::sync::Arc;
 
+use super::ceiling;
 use crate::driver::{Fleet, Measurement};
 use crate::failure::Failure;
-use crate::outcome::{Generator, Steady};
+use crate::outcome::{Generator, Steady, Window};
 use crate::plan::Plan;
 use crate::progress::Progress;
 
 pub(super) fn run(plan: &Plan, progress: &Arc<Progress>, notes: &mut Vec<String>) -> Result<Steady, Failure> {
+    let ceiling = ceiling::measure(plan, progress, notes)?;
     let (mut fleet, setup) = Fleet::open(plan, plan.target()?, progress)?;
     let window = fleet.measure(Measurement::of(&plan.load))?;
     fleet.close()?;
+    interrupted(progress, &window, notes)?;
     if window.generator.limited {
         notes.push(explain(&window.generator));
+    } else {
+        notes.extend(ceiling::verdict(ceiling.as_ref(), ceiling::asked(plan, &plan.load.profile)));
     }
-    Ok(Steady { setup, window, ceiling: None })
+    Ok(Steady { setup, window, ceiling })
+}
+
+/// Says that the window is shorter than was asked for; if nothing was counted, there is no result.
+fn interrupted(progress: &Progress, window: &Window, notes: &mut Vec<String>) -> Result<(), Failure> {
+    if !progress.is_cancelled() {
+        return Ok(());
+    }
+    if window.up.sent + window.down.sent == 0 {
+        return Err(Failure::interrupted());
+    }
+    notes.push(format!("Interrupted: the figures are those of {:.1} seconds.", window.seconds));
+    Ok(())
 }
 
 /// Why the figures may be this program's and not the server's.

@@ -12,7 +12,7 @@ use super::{Sent, receive_datagram, send_datagram};
 use crate::clock::{self, Nanos};
 
 /// Room for any record.
-const SCRATCH: usize = 70_000;
+const SCRATCH: usize = 16 * 1024 + 512;
 
 /// One client's session.
 pub(super) struct DtlsLink {
@@ -25,6 +25,8 @@ pub(super) struct DtlsLink {
     waiting: Vec<Vec<u8>>,
     is_connected: bool,
     deadline: Option<Nanos>,
+    /// The record on its way in or out.
+    scratch: Vec<u8>,
 }
 
 impl DtlsLink {
@@ -41,6 +43,7 @@ impl DtlsLink {
             waiting: Vec::new(),
             is_connected: false,
             deadline: None,
+            scratch: vec![0; SCRATCH],
         };
         link.tick()?;
         Ok(link)
@@ -58,9 +61,8 @@ impl DtlsLink {
 
     pub(super) fn receive(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
-            let mut datagram = [0; 16 * 1024 + 512];
-            let Some(length) = receive_datagram(&self.socket, &mut datagram)? else { return Ok(None) };
-            let bytes = datagram.get(..length).unwrap_or_default();
+            let Some(length) = receive_datagram(&self.socket, &mut self.scratch)? else { return Ok(None) };
+            let bytes = self.scratch.get(..length).unwrap_or_default();
             let now = self.clock.instant(self.clock.now().time);
             self.dtls.handle_timeout(now).map_err(|error| broken(&error))?;
             self.dtls.handle_packet(bytes).map_err(|error| broken(&error))?;
@@ -83,10 +85,9 @@ impl DtlsLink {
     /// Does what the session wants done; the length of a message that it has put into `space`. Servers send one message in
     /// a record and one record in a datagram.
     fn flush(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
-        let mut scratch = vec![0; SCRATCH];
         let mut found = None;
         loop {
-            match self.dtls.poll_output(&mut scratch) {
+            match self.dtls.poll_output(&mut self.scratch) {
                 Output::Packet(bytes) => drop(send_datagram(&self.socket, bytes)?),
                 Output::ApplicationData(bytes) => {
                     if let Some(space) = space.get_mut(..bytes.len()) {

@@ -32,6 +32,11 @@ impl Generator {
         self.next_open < self.slots.len() && !self.closing && self.work == Work::Media
     }
 
+    /// Whether the fleet waits for its sessions to be opened for the first time.
+    pub(super) fn is_opening(&self) -> bool {
+        !self.is_open && !self.closing && self.work == Work::Media
+    }
+
     /// Begins sessions, as many as the ramp and the requests in flight allow.
     pub(super) fn open_more(&mut self, now: Nanos) -> Result<(), Failure> {
         let in_flight = (self.share.load.in_flight / self.share.threads).max(1);
@@ -59,7 +64,8 @@ impl Generator {
     /// Begins a session in a place that is empty.
     fn open(&mut self, index: usize, now: Nanos) -> Result<(), Failure> {
         let source = self.source(index);
-        let link = Link::open(&self.share.target, self.share.security.as_ref(), source);
+        let bursts = self.share.load.profile.burst > 1;
+        let link = Link::open(&self.share.target, self.share.security.as_ref(), source, bursts);
         let link = match link.and_then(|mut link| {
             link.register(&self.poller, index as u64)?;
             Ok(link)
@@ -76,6 +82,12 @@ impl Generator {
         let Some(slot) = self.slots.get_mut(index) else { return Ok(()) };
         self.share.seed = self.share.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut client = Client::new(self.share.wish.clone(), self.share.seed);
+        if self.share.mirrored {
+            slot.begin(link, client, now);
+            (slot.relayed, slot.peer) = (Some(self.share.target.address), Some(self.share.target.address));
+            self.opening += 1;
+            return self.ready(index, now);
+        }
         client.allocate(now, &mut self.out);
         slot.begin(link, client, now);
         self.opening += 1;
@@ -311,6 +323,7 @@ impl Generator {
             Phase::Opening | Phase::Closed(_) => self.opening -= 1,
             Phase::Allocated | Phase::Deleting => {}
         }
+        self.farewell(index);
         self.share.progress.failures.fetch_add(1, Ordering::Relaxed);
         self.tally.count_failure(fault.code(), fault.words());
         if self.opened.first_fault.is_none() {
@@ -329,6 +342,27 @@ impl Generator {
             self.returning.push(Reverse((next, u32::try_from(index).unwrap_or(u32::MAX))));
         }
         Ok(())
+    }
+
+    /// Deletes the allocation of a session that is given up, without waiting for an answer: the server would keep it
+    /// for ten minutes, and count it against the user's quota.
+    fn farewell(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let (Some(client), Some(link)) = (&mut slot.client, &mut slot.link) else { return };
+        if slot.relayed.is_none() || self.share.mirrored {
+            return;
+        }
+        client.delete(clock::now(), &mut self.out);
+        // It was an attempt.
+        let _ = link.send(&self.out);
+        self.out.clear();
+    }
+
+    /// The same for all sessions, when the thread gives up.
+    pub(super) fn farewell_to_all(&mut self) {
+        for index in 0..self.slots.len() {
+            self.farewell(index);
+        }
     }
 
     fn end(&mut self, index: usize, next: Nanos) {
@@ -386,6 +420,11 @@ impl Generator {
         }
         if running.sending && (now >= running.job.until || cancelled) {
             running.sending = false;
+            // What was due and did not leave is no success of anybody.
+            if running.counting && running.job.work == Work::Media {
+                let skipped = running.schedule.skip_to(now.min(running.job.until));
+                self.tally.skipped += skipped * running.job.profile.burst as u64;
+            }
             running.next_tick = Nanos(u64::MAX);
             running.next_departure = Nanos(u64::MAX);
             running.patience = now.plus(PATIENCE);
@@ -488,7 +527,8 @@ impl Generator {
         let now = clock::now();
         for index in 0..self.slots.len() {
             let Some(slot) = self.slots.get(index) else { return };
-            let has_allocation = slot.relayed.is_some() && slot.phase != Phase::Deleting;
+            let has_allocation =
+                slot.relayed.is_some() && slot.phase != Phase::Deleting && !self.share.mirrored;
             if !has_allocation || self.delete(index, now).is_err() {
                 self.end(index, Nanos(u64::MAX));
             }

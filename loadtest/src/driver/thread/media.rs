@@ -1,6 +1,7 @@
 //! Packets: sending what is due, recognising what has come.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use tern::wire::channel_data::{self, ChannelNumber};
@@ -50,9 +51,24 @@ impl Generator {
             }
             self.send_burst(flow, burst, counting, now)?;
         }
+        self.flush_trains(counting);
         let refused = self.peer.flush();
         self.refuse_down(refused, counting);
         Ok(())
+    }
+
+    /// Hands clients' bursts to the kernel.
+    fn flush_trains(&mut self, counting: bool) {
+        if self.trains.is_empty() {
+            return;
+        }
+        // All is copied: no slot of a received batch is sent.
+        let stats = self.trains.flush(&self.arrived);
+        if counting {
+            let refused = stats.full + stats.too_long + stats.unreachable + stats.refused;
+            self.tally.refused += refused;
+            self.tally.up.sent = self.tally.up.sent.saturating_sub(refused);
+        }
     }
 
     fn refuse_down(&mut self, refused: u64, counting: bool) {
@@ -80,7 +96,11 @@ impl Generator {
             return Ok(());
         }
         for _ in 0..burst {
-            if is_down { self.send_down(index, counting, now) } else { self.send_up(index, counting, now)? }
+            if is_down {
+                self.send_down(index, counting, now)
+            } else {
+                self.send_up(index, burst, counting, now)?
+            }
         }
         self.share.progress.sent.fetch_add(burst as u64, Ordering::Relaxed);
         Ok(())
@@ -107,7 +127,10 @@ impl Generator {
         self.refuse_down(refused, counting);
     }
 
-    fn send_up(&mut self, index: usize, counting: bool, now: Nanos) -> Result<(), Failure> {
+    fn send_up(&mut self, index: usize, burst: usize, counting: bool, now: Nanos) -> Result<(), Failure> {
+        if self.trains.is_full() {
+            self.flush_trains(counting);
+        }
         let has_channels = self.has_channels();
         let is_stream = self.share.target.transport.is_stream();
         let Some(slot) = self.slots.get_mut(index) else { return Ok(()) };
@@ -120,6 +143,13 @@ impl Generator {
             channel_frame(&self.payload, is_stream, &mut self.frame);
         } else {
             send_indication(peer, sequence, &self.payload, &mut self.frame);
+        }
+        if burst > 1 && link.couple(&self.frame, &mut self.trains) {
+            slot.up.next += 1;
+            self.tally.due += u64::from(counting);
+            self.tally.up.sent += u64::from(counting);
+            self.tally.tick.sent += u64::from(counting);
+            return Ok(());
         }
         let result = link.send(&self.frame).and_then(|sent| {
             link.watch(&self.poller, index as u64)?;
@@ -144,36 +174,41 @@ impl Generator {
     /// Reads what has come to the peer.
     pub(super) fn receive_at_peer(&mut self) -> Result<(), Failure> {
         for _ in 0..BATCHES {
-            let peer = &mut self.peer;
-            let count = peer
-                .socket
-                .recv_batch(&mut peer.received)
-                .map_err(|error| Failure::machine("the peer's socket", &error))?;
+            let asked = self.peer.socket.expects();
+            let count = self.peer.receive().map_err(|error| Failure::machine("the peer's socket", &error))?;
             let now = clock::now();
             if let Some(overflow) = self.peer.received.overflow() {
                 self.overflow = overflow;
             }
             for index in 0..count {
-                self.peer_packet(index, now);
+                let Some(packet) = self.peer.received.packet(index) else { continue };
+                let source = packet.meta.source;
+                for range in packet.segments() {
+                    self.peer_packet(index, range, source, now);
+                }
             }
             if self.share.load.pairing == Pairing::Echo {
                 self.peer.flush();
             }
-            if count < self.peer.received.capacity() {
+            if count < asked {
                 break;
             }
         }
         Ok(())
     }
 
-    fn peer_packet(&mut self, number: usize, now: Nanos) {
+    /// A packet, which may be one of several in a slot of the batch.
+    fn peer_packet(&mut self, number: usize, range: Range<usize>, source: SocketAddr, now: Nanos) {
         let Some(packet) = self.peer.received.packet(number) else { return };
-        let bytes = packet.buffer.get(packet.payload.clone()).unwrap_or_default();
-        let (source, length) = (packet.meta.source, bytes.len());
-        let stamp = Stamp::read(bytes).ok().filter(|stamp| stamp.way == Way::Up);
+        let bytes = packet.buffer.get(range.clone()).unwrap_or_default();
+        let length = bytes.len();
+        let mirrored = self.share.mirrored;
+        let way = if mirrored { Way::Down } else { Way::Up };
+        let stamp = Stamp::read(bytes).ok().filter(|stamp| stamp.way == way);
         let slot = stamp.and_then(|stamp| self.slots.get_mut(stamp.session as usize));
+        let flow = if mirrored { &mut self.tally.down } else { &mut self.tally.up };
         let (Some(stamp), Some(slot)) = (stamp, slot) else {
-            self.tally.up.corrupted += 1;
+            flow.corrupted += 1;
             return;
         };
         if slot.generation != stamp.generation {
@@ -181,26 +216,27 @@ impl Generator {
         }
         // Behind a NAT the address may be another than the one told to the client; the port is the relay's own.
         if slot.relayed.is_some_and(|relayed| relayed.port() != source.port()) {
-            self.tally.up.corrupted += 1;
+            flow.corrupted += 1;
             return;
         }
-        if slot.up.tracker.receive(stamp.sequence, stamp.sent, now) {
-            self.tally.up.bytes += length as u64;
-            self.tally.up.latency.record(now.since(stamp.sent));
+        let end = if mirrored { &mut slot.down } else { &mut slot.up };
+        if end.tracker.receive(stamp.sequence, stamp.sent, now) {
+            flow.bytes += length as u64;
+            flow.latency.record(now.since(stamp.sent));
             self.count_arrival(now.since(stamp.sent), length);
         }
         if self.share.load.pairing == Pairing::Echo {
-            self.echo(number, stamp, source);
+            self.echo(number, range, stamp, source);
         }
     }
 
     /// Returns a packet to where it came from, renumbered only by being counted.
-    fn echo(&mut self, number: usize, stamp: Stamp, source: SocketAddr) {
+    fn echo(&mut self, number: usize, range: Range<usize>, stamp: Stamp, source: SocketAddr) {
         let Some(slot) = self.slots.get_mut(stamp.session as usize) else { return };
         slot.down.next = stamp.sequence + 1;
         let counting = self.running.as_ref().is_some_and(|running| running.counting);
         let Some(packet) = self.peer.received.packet(number) else { return };
-        let Some(bytes) = packet.buffer.get(packet.payload) else { return };
+        let Some(bytes) = packet.buffer.get(range) else { return };
         self.frame.clear();
         self.frame.extend_from_slice(bytes);
         let refused = self.peer.send(source, &self.frame);
@@ -214,7 +250,13 @@ impl Generator {
             self.flush_client(index)?;
         }
         // Where one packet is usual, a second receive would only find nothing; the poller will tell of more.
-        let burst = self.running.as_ref().map_or(1, |running| running.job.profile.burst);
+        let burst = self.share.load.profile.burst;
+        if burst > 1
+            && let Some(link) = self.slots.get(index).and_then(|slot| slot.link.as_ref())
+            && let Some(received) = link.receive_trains(&mut self.arrived)
+        {
+            return self.take_trains(index, received);
+        }
         let is_stream = self.share.target.transport.is_stream();
         let limit = if is_stream { usize::MAX } else { burst };
         let mut count = 0;
@@ -230,6 +272,26 @@ impl Generator {
                 Err(error) => return self.lose(index, Fault::Disconnected(error.to_string())),
             }
             count += 1;
+        }
+        Ok(())
+    }
+
+    /// What has come in trains, packet by packet.
+    fn take_trains(&mut self, index: usize, received: std::io::Result<usize>) -> Result<(), Failure> {
+        let count = match received {
+            Ok(count) => count,
+            Err(error) => return self.lose(index, Fault::Disconnected(error.to_string())),
+        };
+        for number in 0..count {
+            let Some(packet) = self.arrived.packet(number) else { continue };
+            for range in packet.segments() {
+                let Some(packet) = self.arrived.packet(number) else { break };
+                let Some(bytes) = packet.buffer.get(range) else { break };
+                let Some(space) = self.space.get_mut(..bytes.len()) else { break };
+                space.copy_from_slice(bytes);
+                let length = bytes.len();
+                self.client_message(index, length)?;
+            }
         }
         Ok(())
     }
@@ -251,7 +313,7 @@ impl Generator {
             self.client_packet(index, stamp, payload.len(), now);
             return Ok(());
         }
-        match data_indication(bytes) {
+        match data_indication(bytes, self.share.mirrored) {
             Some(payload) => {
                 let (stamp, length) = (Stamp::read(payload).ok(), payload.len());
                 self.client_packet(index, stamp, length, now);
@@ -264,8 +326,10 @@ impl Generator {
     fn client_packet(&mut self, index: usize, stamp: Option<Stamp>, length: usize, now: Nanos) {
         let pairing = self.share.load.pairing;
         let from = if pairing == Pairing::RelayToRelay { Self::partner(index) } else { index };
-        let way = if pairing == Pairing::Peer { Way::Down } else { Way::Up };
-        let flow = if pairing == Pairing::RelayToRelay { &mut self.tally.up } else { &mut self.tally.down };
+        let mirrored = self.share.mirrored;
+        let way = if pairing == Pairing::Peer && !mirrored { Way::Down } else { Way::Up };
+        let is_up = pairing == Pairing::RelayToRelay || mirrored;
+        let flow = if is_up { &mut self.tally.up } else { &mut self.tally.down };
         let stamp = stamp.filter(|stamp| stamp.way == way && stamp.session as usize == from);
         let (Some(stamp), Some(slot)) = (stamp, self.slots.get_mut(from)) else {
             flow.corrupted += 1;
@@ -275,7 +339,7 @@ impl Generator {
         if stamp.generation != slot.generation || matches!(slot.phase, Phase::Closed(_)) {
             return;
         }
-        let ends = if pairing == Pairing::RelayToRelay { &mut slot.up } else { &mut slot.down };
+        let ends = if is_up { &mut slot.up } else { &mut slot.down };
         if ends.tracker.receive(stamp.sequence, stamp.sent, now) {
             flow.bytes += length as u64;
             flow.latency.record(now.since(stamp.sent));
@@ -315,8 +379,10 @@ fn send_indication(peer: SocketAddr, sequence: u32, payload: &[u8], frame: &mut 
     let _ = writer.finish();
 }
 
-fn data_indication(bytes: &[u8]) -> Option<&[u8]> {
+/// What a Data indication carries; a reflector leaves it the Send indication that it was.
+fn data_indication(bytes: &[u8], mirrored: bool) -> Option<&[u8]> {
     let message = Message::parse(bytes).ok()?;
-    let is_data = message.class() == Class::Indication && message.method() == Method::DATA;
+    let method = if mirrored { Method::SEND } else { Method::DATA };
+    let is_data = message.class() == Class::Indication && message.method() == method;
     message.data().filter(|_| is_data)
 }
