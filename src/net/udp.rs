@@ -12,6 +12,7 @@
 mod batch;
 mod errors;
 mod habit;
+mod marks;
 mod merging;
 mod outgoing;
 mod send;

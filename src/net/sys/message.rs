@@ -123,6 +123,7 @@ pub(in crate::net) fn send<'a, P: Iterator<Item = &'a [u8]>>(
     let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MAX_MESSAGES];
     let mut free = vectors.as_mut_slice();
     let mut count = 0;
+    let mut plain = true;
     for (header, message) in headers.iter_mut().zip(messages) {
         let Some((mine, rest)) = gather(free, message.pieces) else { break };
         free = rest;
@@ -131,6 +132,7 @@ pub(in crate::net) fn send<'a, P: Iterator<Item = &'a [u8]>>(
         let (start, length) = (mine.as_mut_ptr().cast(), mine.len());
         let made = header_of(name, message.destination.length(), start, control, message.control.len());
         header.write(made).msg_hdr.msg_iovlen = length;
+        plain &= length == 1 && message.control.is_empty();
         count += 1;
     }
     if count == 0 {
@@ -141,9 +143,16 @@ pub(in crate::net) fn send<'a, P: Iterator<Item = &'a [u8]>>(
     // SAFETY: the first `count` headers are initialised. Each points to its own vectors, all initialised by `gather`,
     // and to an address, control bytes and pieces that are borrowed for `'a`, which outlives the call, with their
     // true lengths. The kernel only reads them; it writes to the headers alone. One message spares the kernel a loop
-    // and a copy: `start` is then the only header, and `msg_hdr` its first field.
+    // and a copy: `start` is then the only header, and `msg_hdr` its first field. If it is in one piece and says nothing
+    // besides, that vector is the first, and the kernel need not read a header at all.
     let sent = unsafe {
-        if count == 1 {
+        if count == 1 && plain {
+            let (header, piece) = ((*start).msg_hdr, *(*start).msg_hdr.msg_iov);
+            let to = header.msg_name.cast::<libc::sockaddr>();
+            let sent =
+                libc::sendto(fd.as_raw_fd(), piece.iov_base, piece.iov_len, flags, to, header.msg_namelen);
+            if sent < 0 { -1 } else { 1 }
+        } else if count == 1 {
             if libc::sendmsg(fd.as_raw_fd(), start.cast(), flags) < 0 { -1 } else { 1 }
         } else {
             libc::sendmmsg(fd.as_raw_fd(), start, u32::try_from(count).unwrap_or_default(), flags)

@@ -12,6 +12,15 @@ pub(in crate::net) fn set(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32)
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+pub(in crate::net) fn get(fd: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<i32> {
+    let mut value = 0_i32;
+    let mut length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default();
+    // SAFETY: the kernel writes at most `length` bytes, all within `value`, and the new length, during the call only.
+    let result =
+        unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
 /// Fills `buffer` with control messages (IP_PKTOPTIONS, IPV6_2292PKTOPTIONS).
 pub(in crate::net) fn packet_options<const N: usize>(
     fd: BorrowedFd<'_>,

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::marks::Marks;
 use super::{Batch, SendHeader};
 use crate::net::sys::address::RawAddress;
 use crate::net::sys::control::ControlBuffer;
@@ -52,6 +53,7 @@ impl<'a> Memory<'a> {
 pub(super) struct Message {
     header: SendHeader,
     destination: RawAddress,
+    marks: Marks,
     controls: ControlBuffer<SEND_CONTROL>,
     pieces: Range<usize>,
     /// Pieces of each datagram: all of a train have equally many.
@@ -68,7 +70,8 @@ impl Message {
     pub(super) fn new(header: SendHeader, pieces: Range<usize>, length: usize) -> Self {
         Self {
             destination: RawAddress::new(header.destination),
-            controls: header.controls(),
+            marks: Marks::default(),
+            controls: ControlBuffer::EMPTY,
             header,
             each: pieces.len(),
             pieces,
@@ -91,15 +94,21 @@ impl Message {
             && !header.dont_fragment
             && *header == self.header;
         if fits {
-            if self.datagrams == 1 {
-                self.controls.push_segment(u16::try_from(self.segment).unwrap_or(u16::MAX));
-            }
             self.datagrams += 1;
             self.pieces.end = pieces.end;
             self.last = length;
             self.total += length;
         }
         fits
+    }
+
+    /// No more datagrams are coming: makes the control messages, for a socket with these options.
+    pub(super) fn seal(&mut self, marks: &Marks) {
+        self.marks = *marks;
+        self.controls = self.header.controls(marks);
+        if self.datagrams > 1 {
+            self.controls.push_segment(u16::try_from(self.segment).unwrap_or(u16::MAX));
+        }
     }
 
     /// How many datagrams it is.
@@ -117,7 +126,9 @@ impl Message {
         (0..self.datagrams).map(|position| {
             let start = self.pieces.start + position * self.each;
             let length = if position + 1 == self.datagrams { self.last } else { self.segment };
-            Self::new(self.header, start..start + self.each, length)
+            let mut single = Self::new(self.header, start..start + self.each, length);
+            single.seal(&self.marks);
+            single
         })
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use super::marks::{Mark, Marks};
 use super::outgoing::{Memory, Message, Piece};
 use super::transmit::{Trains, count_datagrams, transmit};
 use super::{Batch, UdpSocket};
@@ -38,20 +39,25 @@ impl SendHeader {
         Self { destination, source: None, tos: 0, ttl: None, dont_fragment: false }
     }
 
-    /// As control messages; those that say nothing are left out, for each costs the kernel time.
-    pub(super) fn controls(&self) -> ControlBuffer<SEND_CONTROL> {
+    /// As control messages; those that say nothing new are left out, for each costs the kernel time.
+    pub(super) fn controls(&self, marks: &Marks) -> ControlBuffer<SEND_CONTROL> {
         let mut controls = ControlBuffer::EMPTY;
         let v6 = self.destination.is_ipv6();
         if let Some(source) = self.source.filter(|source| source.is_ipv6() == v6) {
             controls.push_source(source);
         }
-        if self.tos != 0 {
-            controls.push_tos(v6, self.tos);
+        let (tos, ttl) = marks.missing(self.mark());
+        if let Some(tos) = tos {
+            controls.push_tos(v6, tos);
         }
-        if let Some(ttl) = self.ttl {
-            controls.push_ttl(v6, ttl.max(1));
+        if let Some(ttl) = ttl {
+            controls.push_ttl(v6, ttl);
         }
         controls
+    }
+
+    pub(super) const fn mark(&self) -> Mark {
+        Mark { tos: self.tos, ttl: self.ttl }
     }
 }
 
@@ -193,7 +199,10 @@ impl SendBatch {
     pub fn flush(&mut self, received: &Batch) -> SendStats {
         let mut stats = SendStats::default();
         for run in &self.runs {
-            let messages = self.messages.get(run.messages.clone()).unwrap_or(&[]);
+            let messages = self.messages.get_mut(run.messages.clone()).unwrap_or_default();
+            let marks =
+                messages.last().map(|last| run.socket.adopt(last.header().mark())).unwrap_or_default();
+            messages.iter_mut().for_each(|message| message.seal(&marks));
             if run.dont_fragment {
                 // DF is an option of the socket, not of the datagram: on for this run, which is rare, then off.
                 // A failure, which no live socket shows, costs the bit but not the datagram.

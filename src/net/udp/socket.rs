@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::habit::Habit;
+use super::marks::{Mark, Marks};
 use super::{Batch, PeerError, errors};
 use crate::net::sys::address::RawAddress;
 use crate::net::sys::control::ControlBuffer;
@@ -47,6 +48,8 @@ struct Inner {
     refused_port: AtomicU16,
     /// A [`Habit`].
     habit: AtomicU16,
+    /// [`Marks`].
+    marks: AtomicU64,
 }
 
 impl UdpSocket {
@@ -200,6 +203,39 @@ impl UdpSocket {
         dont_fragment(self.as_fd(), self.local.is_ipv6(), on)
     }
 
+    /// Datagrams with `mark` are about to be sent. What the socket says without control messages, which may just have
+    /// become this.
+    pub(super) fn adopt(&self, mark: Mark) -> Marks {
+        let mut marks = Marks::from_bits(self.inner.marks.load(Ordering::Relaxed));
+        let before = marks;
+        if let Some(mark) = marks.learn(mark) {
+            // Where this fails, which no live socket shows, control messages go on saying it.
+            drop(self.set_marks(&mut marks, mark));
+        }
+        if marks != before {
+            self.inner.marks.store(marks.bits(), Ordering::Relaxed);
+        }
+        marks
+    }
+
+    fn set_marks(&self, marks: &mut Marks, mark: Mark) -> io::Result<()> {
+        let (level, tos, ttl) = if self.local.is_ipv6() {
+            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS, libc::IPV6_UNICAST_HOPS)
+        } else {
+            (libc::IPPROTO_IP, libc::IP_TOS, libc::IP_TTL)
+        };
+        if marks.default_ttl.is_none() {
+            marks.default_ttl = u8::try_from(option::get(self.as_fd(), level, ttl)?).ok();
+        }
+        if let Some(limit) = mark.ttl {
+            option::set(self.as_fd(), level, ttl, i32::from(limit))?;
+            marks.option.ttl = mark.ttl;
+        }
+        option::set(self.as_fd(), level, tos, i32::from(mark.tos))?;
+        marks.option.tos = mark.tos;
+        Ok(())
+    }
+
     /// A datagram with DONT-FRAGMENT to `peer` was too long for this machine.
     pub(super) fn note_refused(&self, peer: SocketAddr) {
         self.inner.refused_port.store(peer.port(), Ordering::Relaxed);
@@ -214,7 +250,7 @@ impl UdpSocket {
         socket.bind(&addr.into())?;
         let local = socket.local_addr()?.as_socket().unwrap_or(addr);
         let (refused_port, habit) = (AtomicU16::new(0), AtomicU16::new(habit.bits()));
-        let inner = Inner { fd: socket.into(), refused_port, habit };
+        let inner = Inner { fd: socket.into(), refused_port, habit, marks: AtomicU64::new(0) };
         Ok(Self { inner: Arc::new(inner), local })
     }
 }

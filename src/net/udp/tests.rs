@@ -186,6 +186,29 @@ fn nothing_waiting_is_no_packet() {
 }
 
 #[test]
+fn what_is_usual_on_a_socket_changes_nothing_for_what_is_not() {
+    let (voice, video) = ((0xb8, Some(63)), (0x8a, Some(17)));
+    for any in ["127.0.0.1:0", "[::1]:0"] {
+        let (a, b) = (relay(any), listener(any));
+        let mut batch = Batch::new(4);
+        let to = SendHeader::to(b.local_addr());
+        // Long enough for voice to become the socket's options, then video, each time with others in between.
+        let script = [
+            vec![voice; 20],
+            vec![(0, None), (0xb8, Some(9)), voice, (3, None)],
+            vec![video; 20],
+            vec![(0, None), voice, (0x8a, None), video],
+        ];
+        for (tos, ttl) in script.concat() {
+            assert_eq!(send_one(&a, SendHeader { tos, ttl, ..to }, b"x"), SENT);
+            assert_eq!(receive(&b, &mut batch), 1);
+            let meta = batch.packet(0).unwrap().meta;
+            assert_eq!((meta.tos, meta.ttl), (tos, ttl.unwrap_or(64)), "{any}");
+        }
+    }
+}
+
+#[test]
 fn tos_and_hop_limit_arrive_as_they_were_sent() {
     for any in ["127.0.0.1:0", "[::1]:0"] {
         let (a, b) = (relay(any), listener(any));
