@@ -33,6 +33,10 @@ const WAKER: u64 = u64::MAX - 1;
 /// The shortest sleep between sends: what is due meanwhile leaves together. Received packets end it.
 const NAP: u64 = 50_000;
 
+/// What is still to be sent when a window ends may be late by this part of it: less would take a millisecond for loss,
+/// more would take for a rate what was sent in a longer time.
+const CATCH_UP: u64 = 50;
+
 /// The longest sleep: the mode may have been cancelled.
 const LONGEST_SLEEP: u64 = 100_000_000;
 
@@ -260,6 +264,13 @@ impl Generator {
 }
 
 impl Running {
+    /// Whether all has left that was due in the window, or is so late that it is given up.
+    fn is_over(&self, now: Nanos) -> bool {
+        let (until, span) = (self.job.until, self.job.until.since(self.job.count_from));
+        let has_left = self.job.work == Work::Storm || self.schedule.due() >= until;
+        now >= until && (has_left || now >= until.plus(span / CATCH_UP))
+    }
+
     /// When the next thing is to be done; sends not before `nap`.
     fn next_event(&self, nap: Nanos) -> Nanos {
         let mut until = self.next_tick.min(self.patience).min(self.next_departure.max(nap));

@@ -13,12 +13,12 @@ use crate::profile::Profile;
 use crate::progress::Progress;
 
 /// Where it is looked for: in large steps, and not closely. It tells whose limit was met, and is no result.
-const SEARCH: Search = Search { loss: 0.001, from: 10e3, to: 20e6, precision: 0.1 };
+const SEARCH: Search = Search { loss: 0.001, from: 2e3, to: 20e6, precision: 0.1 };
 const STEP: f64 = 2.0;
 
 /// One rate.
 const WARM_UP: Duration = Duration::from_millis(100);
-const WINDOW: Duration = Duration::from_millis(300);
+const WINDOW: Duration = Duration::from_millis(500);
 
 /// As many sessions have ports of one address.
 const SESSIONS_MAX: usize = 20_000;

@@ -418,7 +418,7 @@ impl Generator {
             self.tally.end_tick();
             running.next_tick = running.next_tick.plus(running.job.tick);
         }
-        if running.sending && (now >= running.job.until || cancelled) {
+        if running.sending && (cancelled || running.is_over(now)) {
             running.sending = false;
             // What was due and did not leave is no success of anybody.
             if running.counting && running.job.work == Work::Media {
