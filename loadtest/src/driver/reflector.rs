@@ -65,8 +65,8 @@ fn reflect(socket: &UdpSocket, poller: &Poller, is_over: &AtomicBool) -> io::Res
         if ready.is_empty() {
             continue;
         }
-        received.clear();
-        for index in socket.recv_usual(&mut received)? {
+        // Never merged: a listener may turn that off again, and what comes then can no longer be told apart.
+        for index in 0..socket.recv_batch(&mut received)? {
             let Some(packet) = received.packet(index) else { continue };
             let header = SendHeader::to(packet.meta.source);
             for range in packet.segments() {
