@@ -68,7 +68,7 @@ pub struct CommonArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// HOST[:PORT], turn:HOST[:PORT][?transport=tcp] or turns:…; with NAME= before it, reports call it so. `compare` takes several.
+    /// `HOST[:PORT]`, `turn:HOST[:PORT][?transport=tcp]` or `turns:…`; with NAME= before it, reports call it so. `compare` takes several.
     #[arg(long, short, value_name = "SERVER", required = true)]
     pub server: Vec<String>,
     /// How clients reach the server; that of the URL, else UDP.
@@ -119,7 +119,7 @@ pub struct LoadArgs {
     /// How long media flows before it is measured.
     #[arg(long, default_value = "1s", value_parser = units::duration, value_name = "TIME")]
     pub warm_up: Duration,
-    /// opus, pcmu, vp8, or SIZExRATE[xBURST]: bytes, packets per second of one session and direction, packets per burst.
+    /// opus, pcmu, vp8, or `SIZExRATE[xBURST]`: bytes, packets per second of one session and direction, packets per burst.
     #[arg(long, default_value = "opus")]
     pub profile: Profile,
     /// Which way media flows.

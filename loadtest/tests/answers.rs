@@ -15,8 +15,8 @@ use support::{Relay, run};
 
 /// Denied by the relay of these tests, and an address of this machine.
 const DENIED: &str = "127.200.90.1";
-/// Nobody listens there.
-const NOBODY: &str = "127.200.91.1:3478";
+/// Nobody listens there: the port of a relay that another test has on all addresses would be there too.
+const NOBODY: &str = "127.200.91.1:9";
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
