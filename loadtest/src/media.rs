@@ -53,37 +53,13 @@ impl Stamp {
     /// Fills a packet: the stamp, then filler to its end. Packets shorter than [`STAMP_LEN`] are left as they are.
     pub fn write(&self, packet: &mut [u8]) {
         let Some((head, rest)) = packet.split_first_chunk_mut::<STAMP_LEN>() else { return };
-        let [s0, s1, s2, s3] = self.session.to_be_bytes();
-        let [q0, q1, q2, q3] = self.sequence.to_be_bytes();
-        let [t0, t1, t2, t3, t4, t5, t6, t7] = self.sent.0.to_be_bytes();
-        let [m0, m1, m2, m3] = MAGIC;
-        let way = self.way as u8;
-        *head = [
-            m0,
-            m1,
-            m2,
-            m3,
-            s0,
-            s1,
-            s2,
-            s3,
-            way,
-            self.generation,
-            0,
-            0,
-            q0,
-            q1,
-            q2,
-            q3,
-            t0,
-            t1,
-            t2,
-            t3,
-            t4,
-            t5,
-            t6,
-            t7,
-        ];
+        let fields = MAGIC
+            .into_iter()
+            .chain(self.session.to_be_bytes())
+            .chain([self.way as u8, self.generation, 0, 0])
+            .chain(self.sequence.to_be_bytes())
+            .chain(self.sent.0.to_be_bytes());
+        head.iter_mut().zip(fields).for_each(|(at, byte)| *at = byte);
         rest.copy_from_slice(self.filler(rest.len()));
     }
 
@@ -92,52 +68,31 @@ impl Stamp {
     /// # Errors
     /// [`Corrupt`].
     pub fn read(packet: &[u8]) -> Result<Self, Corrupt> {
-        let (head, rest) = packet.split_first_chunk::<STAMP_LEN>().ok_or(Corrupt)?;
-        let &[
-            m0,
-            m1,
-            m2,
-            m3,
-            s0,
-            s1,
-            s2,
-            s3,
-            way,
-            generation,
-            0,
-            0,
-            q0,
-            q1,
-            q2,
-            q3,
-            t0,
-            t1,
-            t2,
-            t3,
-            t4,
-            t5,
-            t6,
-            t7,
-        ] = head
-        else {
-            return Err(Corrupt);
-        };
+        Self::split(packet)
+            .filter(|(stamp, filler)| stamp.filler(filler.len()) == *filler)
+            .map(|it| it.0)
+            .ok_or(Corrupt)
+    }
+
+    fn split(packet: &[u8]) -> Option<(Self, &[u8])> {
+        let (magic, rest) = packet.split_first_chunk()?;
+        let (session, rest) = rest.split_first_chunk()?;
+        let (&[way, generation, 0, 0], rest) = rest.split_first_chunk()? else { return None };
+        let (sequence, rest) = rest.split_first_chunk()?;
+        let (sent, filler) = rest.split_first_chunk()?;
         let way = match way {
             0 => Way::Up,
             1 => Way::Down,
-            _ => return Err(Corrupt),
+            _ => return None,
         };
         let stamp = Self {
-            session: u32::from_be_bytes([s0, s1, s2, s3]),
+            session: u32::from_be_bytes(*session),
             way,
             generation,
-            sequence: u32::from_be_bytes([q0, q1, q2, q3]),
-            sent: Nanos(u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7])),
+            sequence: u32::from_be_bytes(*sequence),
+            sent: Nanos(u64::from_be_bytes(*sent)),
         };
-        if [m0, m1, m2, m3] != MAGIC || stamp.filler(rest.len()) != rest {
-            return Err(Corrupt);
-        }
-        Ok(stamp)
+        (*magic == MAGIC).then_some((stamp, filler))
     }
 
     /// Bytes that this packet has and hardly another: a piece of one table, so that neither writing nor checking
