@@ -52,9 +52,10 @@ line_of() { # ROW
 }
 
 media_lines() { # ROW WORDS
-  figure "$1" "server CPU per packet" "$2: CPU per packet, the process"
-  figure "$1" "with soft interrupts" "$2: CPU per packet, with the machine's soft interrupts"
   figure "$1.knee" knee "$2: packets/s at the knee (loss < 0.1 %)"
+  figure "$1.knee" "server CPU per packet" "$2: CPU per packet at the knee, the process"
+  figure "$1.knee" "with soft interrupts" "$2: the same, with the machine's soft interrupts"
+  figure "$1" "server CPU per packet" "$2: CPU per packet at 40,000 packets/s, the process"
 }
 
 write_table() {
@@ -78,7 +79,7 @@ write_table() {
 Method: \`benches/compare/run --rounds $rounds --duration $duration\`. Clients, servers and peers in three network namespaces joined
 by veth, GRO on, MTU 1500, generator and servers on the same processors. UDP, channels, both directions at once, one user with long-term
 credentials, as many relay threads as processors, logs, quotas and limits off. In each round every server is measured once, in
-turn; a ratio is that of two servers in the same round, the cell has the median. CPU per packet at 40,000 packets/s in all
-(latency: 20,000), from the scheduler's account of the server's process.
+turn; a ratio is that of two servers in the same round, the cell has the median. CPU per packet from the scheduler's account of the
+server's process, at each server's own knee, or at 40,000 packets/s in all (latency: 20,000).
 TEXT
 }
