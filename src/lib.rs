@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod engine;
+pub mod metrics;
 pub mod net;
 pub mod route;
 pub mod server;

@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine;
+use crate::metrics::{Counters, Totals};
 use crate::net::certs::{CertStore, Reload};
 use crate::net::dtls::DtlsAcceptor;
 use crate::net::tls::TlsAcceptor;
 use crate::route::{ListenerId, Transport};
 use crate::worker::{
-    Certificate, Command, Counters, Directory, Inbox, Listener, ListenerSettings, Mailbox, Parts, Totals,
-    WorkerSettings,
+    Certificate, Command, Directory, Inbox, Listener, ListenerSettings, Mailbox, Parts, WorkerSettings,
 };
 
 use bind::Bound;

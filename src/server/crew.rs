@@ -15,9 +15,10 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::Notify;
 
 use super::StartError;
+use crate::metrics::Counters;
 use crate::net::udp::UdpSocket;
 use crate::route::ListenerId;
-use crate::worker::{Command, Counters, Listener, Mailbox, Parts, Worker};
+use crate::worker::{Command, Listener, Mailbox, Parts, Worker};
 
 /// How often survivors are asked to read a dead worker's sockets, before what is left is closed: every mailbox is full then.
 const MAX_TURNS: usize = 1024;

@@ -8,6 +8,7 @@ use super::relays::{Relay, RelaySocket};
 use super::run::{Link, Worker};
 use super::stream::Stage;
 use crate::engine::{Action, Event, Input, OpenError, OwnerId, RelayKind};
+use crate::metrics::{Loss, Path};
 use crate::net::poll::Interest;
 use crate::net::tcp::{TcpListener, TcpOptions};
 use crate::net::udp::{Payload, SendHeader, UdpOptions, UdpSocket};
@@ -50,9 +51,9 @@ impl Worker {
         match self.links.get_mut(id.0) {
             Some(Link::Stream(stream)) => {
                 let queued = stream.push_control(bytes);
-                self.counters.pass(super::Path::ToClient, bytes.len());
+                self.counters.pass(Path::ToClient, bytes.len());
                 if queued.is_err() {
-                    self.drop_link(id, super::Loss::StuckReader);
+                    self.drop_link(id, Loss::StuckReader);
                 } else {
                     self.mark_dirty(id);
                 }
@@ -69,7 +70,7 @@ impl Worker {
         }
         let listener = self.listeners.get(usize::from(listener.0));
         if let Some(udp) = listener.and_then(|listener| listener.udp.as_ref()) {
-            self.counters.pass(super::Path::ToClient, bytes.len());
+            self.counters.pass(Path::ToClient, bytes.len());
             self.copies.push(udp, header, Payload::Copy(bytes));
         }
     }

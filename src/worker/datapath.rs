@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use super::counters::{Loss, Path};
 use super::relays::Way;
 use super::run::{Link, Worker};
 use super::settings::{ECN, EcnPolicy, MediaSettings};
 use super::shortcut::{Cargo, Hop};
 use super::stream::Stage;
+use crate::metrics::{Loss, Path};
 use crate::net::udp::{Packet, Payload, SendHeader};
 use crate::route::{ChannelValue, Client, Endpoint, Header, LinkId, Miss, RelayId, Transport};
 use crate::wire::channel_data::{self, HEADER_LEN};

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::counters::Loss;
 use super::datapath::Arrival;
 use super::run::{Link, Worker};
 use crate::engine::Input;
+use crate::metrics::Loss;
 use crate::net::dtls::{Accept, DtlsError, DtlsOutput, DtlsSession, Path};
 use crate::net::udp::SendHeader;
 use crate::route::{Client, LinkId};

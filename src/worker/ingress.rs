@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use super::counters::{Loss, Path, Traffic};
 use super::datapath::{Arrival, Slot, Verdict};
 use super::relays::RelaySocket;
 use super::run::{Worker, token};
 use crate::engine::Input;
+use crate::metrics::{Loss, Path, Traffic};
 use crate::net::poll::{Event, Interest};
 use crate::net::udp::{Batch, Packet, UdpSocket};
 use crate::route::{ListenerId, RelayId, Transport};

@@ -7,11 +7,11 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use super::counters::{Loss, Path};
 use super::datapath;
 use super::relays::Way;
 use super::run::Worker;
 use super::shortcut::Hop;
+use crate::metrics::{Loss, Path};
 use crate::net::udp::{HEADROOM, Packet, Payload};
 use crate::route::{Client, Header, RelayId};
 

@@ -12,7 +12,6 @@
 //! pipes, mailboxes, handshakes.
 
 mod actions;
-mod counters;
 mod datapath;
 mod deadlines;
 mod directory;
@@ -39,7 +38,6 @@ mod streams;
 mod transfer;
 mod watch;
 
-pub use counters::{Counter, Counters, Loss, Path, Totals, Traffic};
 pub(crate) use directory::Directory;
 pub(crate) use listener::Listener;
 pub(crate) use mailbox::{Command, Inbox, Mailbox};

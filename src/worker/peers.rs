@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use std::net::SocketAddr;
 
-use super::counters::Loss;
 use super::deadlines::Reminder;
 use super::pipe::Pipe;
 use super::relays::{RelaySocket, Way};
@@ -12,6 +11,7 @@ use super::run::{Worker, token};
 use super::streams::ACCEPT_PAUSE;
 use super::watch::Watch;
 use crate::engine::{ConnectionId, Input};
+use crate::metrics::Loss;
 use crate::net::poll::{Event, Interest};
 use crate::net::tcp::{TcpOptions, TcpStream};
 use crate::route::{LinkId, RelayId};

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 
-use super::counters::{Counters, Loss, Path, Traffic};
 use super::deadlines::{Deadlines, Reminder};
 use super::directory::Directory;
 use super::dtls::DtlsLink;
@@ -25,6 +24,7 @@ use super::sources::Sources;
 use super::stream::Stream;
 use crate::clock::Clock;
 use crate::engine::{self, ConnectionId, Engine, Input};
+use crate::metrics::{Counters, Loss, Path, Traffic};
 use crate::net::dtls::HalfOpen;
 use crate::net::poll::{Event, Events, Interest, Poller};
 use crate::net::udp::{Batch, SendBatch, SendStats};

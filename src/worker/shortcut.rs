@@ -15,13 +15,13 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use super::counters::{Loss, Path};
 use super::datapath::{self, Media, Slot};
 use super::leases::{Ask, Grant, Granted};
 use super::mailbox::Transfer;
 use super::owners::Stamp;
 use super::relays::Way;
 use super::run::Worker;
+use crate::metrics::{Loss, Path};
 use crate::net::udp::{HEADROOM, SendHeader};
 use crate::route::{Client, Header, RelayId, Transport};
 

@@ -1,13 +1,13 @@
 //! Two connections as one pipe (RFC 6062 section 5.4): bytes both ways, each direction held back when its receiver is
 //! slow, each ended on its own when its sender ends.
 
-use super::counters::Loss;
 use super::deadlines::Reminder;
 use super::peers::PeerStage;
 use super::relays::Way;
 use super::run::{Link, Worker};
 use super::stream::{Stage, is_transient};
 use crate::engine::{ConnectionId, Input};
+use crate::metrics::Loss;
 use crate::net::poll::Event;
 use crate::net::queue::Flushed;
 use crate::route::LinkId;

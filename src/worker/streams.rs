@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::counters::Loss;
 use super::datapath::Arrival;
 use super::deadlines::Reminder;
 use super::run::{Link, Worker, token};
 use super::stream::{Stage, Stream, is_transient};
 use crate::engine::Input;
+use crate::metrics::Loss;
 use crate::net::poll::{Event, Interest};
 use crate::net::queue::Flushed;
 use crate::net::tcp::Accepted;

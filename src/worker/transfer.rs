@@ -1,11 +1,11 @@
 //! From worker to worker: what names something that another worker holds, and packets that the kernel gives to
 //! the wrong one from then on.
 
-use super::counters::Loss;
 use super::datapath::Arrival;
 use super::mailbox::Transfer;
 use super::run::{Link, Worker};
 use crate::engine::Input;
+use crate::metrics::Loss;
 use crate::route::{FiveTuple, LinkId, Transport};
 
 impl Worker {
