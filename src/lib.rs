@@ -10,6 +10,7 @@ pub mod control;
 pub mod engine;
 pub mod metrics;
 pub mod net;
+pub mod quality;
 pub mod route;
 pub mod server;
 pub mod time;

@@ -1,0 +1,3 @@
+//! How good the media is that passes, from what SRTP leaves readable.
+
+pub mod codec;
