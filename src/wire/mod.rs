@@ -8,4 +8,6 @@ pub mod channel_data;
 pub mod demux;
 pub mod framing;
 pub mod proxy;
+pub mod rtcp;
+pub mod rtp;
 pub mod stun;
