@@ -15,6 +15,8 @@ pub mod stream;
 
 mod direction;
 mod glance;
+mod rtt;
 
 pub use direction::{Direction, Directions, Leg, Legs};
 pub use glance::{CheckStep, Glance, What};
+pub use rtt::{LegRtt, RttSource};
