@@ -14,9 +14,13 @@ pub mod emodel;
 pub mod stream;
 
 mod direction;
+mod feedback;
 mod glance;
+mod mark;
 mod rtt;
 
 pub use direction::{Direction, Directions, Leg, Legs};
+pub use feedback::{Feedback, FeedbackCounts};
 pub use glance::{CheckStep, Glance, What};
+pub use mark::{Bleaching, Ecn, MarkCounts};
 pub use rtt::{LegRtt, RttSource};
