@@ -16,11 +16,17 @@ pub mod stream;
 mod direction;
 mod feedback;
 mod glance;
+mod interval;
 mod mark;
 mod rtt;
+mod score;
+mod settings;
 
 pub use direction::{Direction, Directions, Leg, Legs};
 pub use feedback::{Feedback, FeedbackCounts};
 pub use glance::{CheckStep, Glance, What};
+pub use interval::{Interval, IntervalDirection, IntervalStream};
 pub use mark::{Bleaching, Ecn, MarkCounts};
 pub use rtt::{LegRtt, RttSource};
+pub use score::{Cause, Inputs, Latest, Missing, Score, Scores, Trouble, Worst};
+pub use settings::{JitterBuffer, Settings};
