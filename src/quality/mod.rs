@@ -15,13 +15,19 @@ pub mod stream;
 
 mod direction;
 mod feedback;
+mod flow;
 mod glance;
 mod history;
 mod interval;
 mod mark;
+mod record;
 mod rtt;
 mod score;
+mod session;
+#[cfg(test)]
+mod session_tests;
 mod settings;
+mod track;
 
 pub use direction::{Direction, Directions, Leg, Legs};
 pub use feedback::{Feedback, FeedbackCounts};
@@ -29,6 +35,8 @@ pub use glance::{CheckStep, Glance, What};
 pub use history::{Moment, MomentDirection};
 pub use interval::{Interval, IntervalDirection, IntervalStream};
 pub use mark::{Bleaching, Ecn, MarkCounts};
+pub use record::{Record, RecordDirection, RecordStream, View};
 pub use rtt::{LegRtt, RttSource};
 pub use score::{Cause, Inputs, Latest, Missing, Score, Scores, Trouble, Worst};
+pub use session::Session;
 pub use settings::{JitterBuffer, Settings};
