@@ -44,8 +44,9 @@ pub(super) fn measure(
         return Ok(None);
     }
     let mut plan = plan.clone();
-    plan.load.sessions = plan.load.sessions.min(SESSIONS_MAX);
     plan.load.ramp = Duration::ZERO;
+    reach(&plan, progress)?;
+    plan.load.sessions = plan.load.sessions.min(SESSIONS_MAX);
     plan.load.churn = 0.0;
     plan.load.pairing = Pairing::Peer;
     plan.load.direction = crate::plan::Direction::Both;
@@ -61,6 +62,15 @@ pub(super) fn measure(
             Ok(None)
         }
     }
+}
+
+/// Opens a session or two, as many as talk to each other: a server that is not there, or a wrong password, is told at once
+/// and not behind the search.
+fn reach(plan: &Plan, progress: &Arc<Progress>) -> Result<(), Failure> {
+    let mut plan = plan.clone();
+    plan.load.sessions = plan.load.sessions.min(2);
+    let (fleet, _) = Fleet::open(&plan, plan.target()?, progress)?;
+    fleet.close()
 }
 
 fn search(plan: &Plan, progress: &Arc<Progress>) -> Result<Ceiling, Failure> {
