@@ -43,7 +43,10 @@ line_of() { # ROW
       figure "$1" p99 "$of: p99"
       figure "$1" p99.9 "$of: p99.9"
       ;;
-    storm-32) figure "$1" cycles "401, Allocate, ChannelBind, delete: cycles/s, 32 in flight" ;;
+    storm-32)
+      figure "$1" cycles "401, Allocate, ChannelBind, delete: cycles/s, 32 in flight"
+      figure "$1" "server CPU per cycle" "the same: CPU per cycle, the process"
+      ;;
     idle)
       figure "$1" "process, per allocation" "memory of an idle allocation with a channel: process"
       figure "$1" "together, per allocation" "the same, with the kernel's"
