@@ -33,14 +33,18 @@ const SILENCE: Duration = Duration::from_secs(30);
 const MAX_DROPOUT: u16 = 3000;
 const MAX_MISORDER: u16 = 100;
 
-/// One direction. What every packet touches stands first.
+/// One direction. What every packet touches stands first, in two cache lines.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Flow {
     /// By place in `tracks`; beyond its end, nobody's.
     ssrcs: [u32; MAX_STREAMS],
-    /// Where the last packet's stream is.
-    recent: usize,
     tracks: Vec<Track>,
+    /// Who media was last exchanged with this way, by the worker's number, if there has been any.
+    peer: u32,
+    /// Where the last packet's stream is.
+    recent: u8,
+    has_media: bool,
     marks: MarkCounts,
     feedback: FeedbackCounts,
     uncounted: u64,
@@ -83,12 +87,20 @@ pub(super) struct Span<'a> {
     pub(super) rtt: &'a Legs<Option<LegRtt>>,
 }
 
+/// Beyond all of them if nobody has it.
+fn place_of(ssrcs: &[u32; MAX_STREAMS], ssrc: u32) -> u8 {
+    let place = ssrcs.iter().position(|known| *known == ssrc);
+    place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
+}
+
 impl Flow {
     pub(super) fn new() -> Self {
         Self {
             ssrcs: [0; MAX_STREAMS],
-            recent: 0,
             tracks: Vec::new(),
+            peer: 0,
+            recent: 0,
+            has_media: false,
             marks: MarkCounts::default(),
             feedback: FeedbackCounts::default(),
             uncounted: 0,
@@ -115,15 +127,27 @@ impl Flow {
         self.feedback.count(kind);
     }
 
+    /// A packet of media to or from `peer`.
     #[inline]
-    pub(super) fn rtp(&mut self, settings: &Settings, header: &RtpHeader, glance: &Glance) {
-        if self.ssrcs.get(self.recent) != Some(&header.ssrc) {
-            self.recent = self.ssrcs.iter().position(|ssrc| *ssrc == header.ssrc).unwrap_or(MAX_STREAMS);
+    pub(super) fn rtp(&mut self, settings: &Settings, peer: u32, header: &RtpHeader, glance: &Glance) {
+        (self.peer, self.has_media) = (peer, true);
+        if self.ssrcs.get(usize::from(self.recent)) != Some(&header.ssrc) {
+            self.recent = place_of(&self.ssrcs, header.ssrc);
         }
-        match self.tracks.get_mut(self.recent) {
+        match self.tracks.get_mut(usize::from(self.recent)) {
             Some(track) => track.see(settings, header, glance.into()),
             None => self.introduce(settings, header, glance),
         }
+    }
+
+    /// Who media was last exchanged with this way.
+    pub(super) fn peer(&self) -> Option<u32> {
+        self.has_media.then_some(self.peer)
+    }
+
+    /// When the last packet of a stream came.
+    pub(super) fn last(&self) -> Option<Time> {
+        self.tracks.iter().map(Track::last).max()
     }
 
     /// A packet of an SSRC that is no stream.

@@ -16,7 +16,7 @@ pub struct View {
     pub record: Record,
     /// How the last whole interval sounded.
     pub latest: Directions<Latest>,
-    /// How long nothing has come.
+    /// How long no stream has had a packet.
     pub idle: Duration,
 }
 

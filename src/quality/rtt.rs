@@ -90,14 +90,14 @@ pub(super) struct RoundTrips {
 
 impl RoundTrips {
     /// A step of a check has passed, from or to `peer`. A client tries many before one is chosen, so the peer's leg is
-    /// timed only with the one that media was last exchanged with.
+    /// timed only with one that media was last exchanged with, in either direction.
     pub(super) fn check(
         &mut self,
         direction: Direction,
         step: CheckStep,
         transaction: [u8; 12],
         peer: u32,
-        media_peer: Option<u32>,
+        media: Directions<Option<u32>>,
         at: Time,
     ) {
         match step {
@@ -106,7 +106,7 @@ impl RoundTrips {
                 // What a response answers was sent the other way, to the side that the response comes from.
                 let leg = direction.leg();
                 let Some(took) = self.pending[direction.opposite()].answer(transaction, at) else { return };
-                if leg == Leg::Client || media_peer.is_none_or(|media| media == peer) {
+                if leg == Leg::Client || is_in_use(peer, &media) {
                     self.note(leg, RttSource::Check, took, peer, at);
                 }
             }
@@ -152,6 +152,12 @@ impl RoundTrips {
             (estimate.interval_sum, estimate.interval_samples) = (0, 0);
         }
     }
+}
+
+/// Whether media goes to `peer` or comes from it, or there has been none.
+fn is_in_use(peer: u32, media: &Directions<Option<u32>>) -> bool {
+    let known = || media.iter().filter_map(|(_, known)| *known);
+    known().next().is_none() || known().any(|known| known == peer)
 }
 
 /// In microseconds.
@@ -282,9 +288,13 @@ mod tests {
         [number; 12]
     }
 
+    fn with(peer: u32) -> Directions<Option<u32>> {
+        Directions { client_to_peer: None, peer_to_client: Some(peer) }
+    }
+
     /// With one peer, who is also the one that media goes to.
     fn step(trips: &mut RoundTrips, direction: Direction, step: CheckStep, number: u8, millis: u64) {
-        trips.check(direction, step, id(number), 1, Some(1), at(millis));
+        trips.check(direction, step, id(number), 1, with(1), at(millis));
     }
 
     #[test]
@@ -357,13 +367,13 @@ mod tests {
     #[test]
     fn the_peers_leg_is_timed_with_the_peer_of_the_media() {
         let mut trips = RoundTrips::default();
-        trips.check(ClientToPeer, Request, id(1), 7, Some(7), at(0));
-        trips.check(ClientToPeer, Request, id(2), 8, Some(7), at(0));
-        trips.check(PeerToClient, Response, id(1), 7, Some(7), at(30));
-        trips.check(PeerToClient, Response, id(2), 8, Some(7), at(90));
+        trips.check(ClientToPeer, Request, id(1), 7, with(7), at(0));
+        trips.check(ClientToPeer, Request, id(2), 8, with(7), at(0));
+        trips.check(PeerToClient, Response, id(1), 7, with(7), at(30));
+        trips.check(PeerToClient, Response, id(2), 8, with(7), at(90));
         assert_eq!(trips.best(Leg::Peer, at(90)).unwrap().greatest, ms(30));
-        trips.check(ClientToPeer, Request, id(3), 8, Some(8), at(100));
-        trips.check(PeerToClient, Response, id(3), 8, Some(8), at(190));
+        trips.check(ClientToPeer, Request, id(3), 8, with(8), at(100));
+        trips.check(PeerToClient, Response, id(3), 8, with(8), at(190));
         let leg = trips.best(Leg::Peer, at(190)).unwrap();
         assert_eq!((leg.least, leg.smoothed, leg.samples), (ms(90), ms(90), 1), "another path");
     }
@@ -372,8 +382,8 @@ mod tests {
     fn the_clients_leg_is_the_same_whoever_the_peer_is() {
         let mut trips = RoundTrips::default();
         for (number, peer, took) in [(1, 7, 20), (2, 8, 40)] {
-            trips.check(PeerToClient, Request, id(number), peer, Some(7), at(0));
-            trips.check(ClientToPeer, Response, id(number), peer, Some(7), at(took));
+            trips.check(PeerToClient, Request, id(number), peer, with(7), at(0));
+            trips.check(ClientToPeer, Response, id(number), peer, with(7), at(took));
         }
         assert_eq!(trips.best(Leg::Client, at(40)).unwrap().mean, ms(30));
     }

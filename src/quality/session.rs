@@ -21,9 +21,6 @@ use crate::time::Time;
 /// The media of one relayed address.
 #[derive(Debug)]
 pub struct Session {
-    /// Who media was last exchanged with, by the worker's number.
-    peer: Option<u32>,
-    last: Time,
     flows: Directions<Flow>,
     trips: RoundTrips,
     start: Time,
@@ -36,8 +33,6 @@ impl Session {
     #[must_use]
     pub fn new(now: Time) -> Self {
         Self {
-            peer: None,
-            last: now,
             flows: Directions::from_fn(|_| Flow::new()),
             trips: RoundTrips::default(),
             start: now,
@@ -51,18 +46,15 @@ impl Session {
     #[inline]
     pub fn see(&mut self, settings: &Settings, direction: Direction, peer: u32, glance: &Glance) {
         let flow = &mut self.flows[direction];
-        self.last = glance.arrival;
         if let Some(tos) = glance.tos {
             flow.mark(tos);
         }
         match glance.what {
-            What::Rtp(header) => {
-                self.peer = Some(peer);
-                flow.rtp(settings, &header, glance);
-            }
+            What::Rtp(header) => flow.rtp(settings, peer, &header, glance),
             What::Rtcp(head) => flow.control(Feedback::of(&head)),
             What::Check { step, transaction } => {
-                self.trips.check(direction, step, transaction, peer, self.peer, glance.arrival);
+                let media = Directions::from_fn(|direction| self.flows[direction].peer());
+                self.trips.check(direction, step, transaction, peer, media, glance.arrival);
             }
             What::Other => {}
         }
@@ -73,10 +65,11 @@ impl Session {
         self.trips.note(leg, source, took, 0, now);
     }
 
-    /// When the last datagram came.
+    /// When the last packet of a stream came, or else when the session began.
     #[must_use]
-    pub const fn last(&self) -> Time {
-        self.last
+    pub fn last(&self) -> Time {
+        let last = self.flows.iter().filter_map(|(_, flow)| flow.last()).max();
+        last.unwrap_or(self.start)
     }
 
     /// Ends the running interval and begins the next. To be called every ten seconds.
@@ -108,7 +101,7 @@ impl Session {
         View {
             record: self.record(settings, now),
             latest: Directions::from_fn(|direction| self.flows[direction].latest()),
-            idle: now.since(self.last),
+            idle: now.since(self.last()),
         }
     }
 
