@@ -61,10 +61,11 @@ impl Counts {
         share(self.lost, self.expected)
     }
 
-    /// The share that a jitter buffer of `DEPTHS[depth]` would have thrown away, 0 to 1, of what was judged.
+    /// The share that a jitter buffer of `DEPTHS[depth]` would have thrown away, 0 to 1, of what was judged. Packets that
+    /// a stall kept back may be counted in the interval after the one in which they came.
     #[must_use]
     pub fn discard(&self, depth: usize) -> f64 {
-        share(self.discarded.get(depth).copied().unwrap_or(0), self.timed)
+        share(self.discarded.get(depth).copied().unwrap_or(0), self.timed).min(1.0)
     }
 
     /// How often packets were lost, counting neighbours once.

@@ -54,7 +54,8 @@ pub enum Seen {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
     /// What came to its counts. A packet that may still come late is counted in the interval in which that is decided,
-    /// and so are those behind it: the intervals of a stream add up to its counts.
+    /// and so are those behind it: the intervals of a stream add up to its counts. Only a stream too slow to decide
+    /// it within an interval may have one loss more in its intervals than in its counts, for each that came after all.
     pub counts: Counts,
     /// Its jitter; none if no two packets could be compared.
     pub jitter: Option<Jitter>,
@@ -234,10 +235,11 @@ impl Stream {
         let samples = std::mem::take(&mut self.samples);
         self.has_jitter |= samples > 0;
         self.cold.timed += u64::from(samples);
-        let heard = Heard { counts: counts.since(&self.cold.reported), jitter: self.jitter.take(samples) };
-        // A packet may still come back from beyond its interval: what was reported as lost is not reported again.
+        let mut news = counts.since(&self.cold.reported);
+        // A packet may come back after it was reported lost. Then one loss less is reported next.
+        news.expected = news.received + news.lost;
         self.cold.reported = self.cold.reported.max(counts);
-        heard
+        Heard { counts: news, jitter: self.jitter.take(samples) }
     }
 
     /// Those that do not depend on sequence numbers.

@@ -278,13 +278,14 @@ proptest! {
         for (index, sequence) in (1..).zip(&sequences) {
             pair.see(*sequence);
             if index % pause == 0 {
-                sum += pair.stream().take_interval().counts;
+                let heard = pair.stream().take_interval().counts;
+                prop_assert_eq!(heard.expected, heard.received + heard.lost);
+                sum += heard;
             }
         }
         if !sequences.is_empty() {
             sum += pair.stream().finish().counts;
             let counts = pair.counts();
-            prop_assert_eq!(sum.expected, counts.expected);
             prop_assert_eq!(sum.received, counts.received);
             // A packet that comes back after its loss was reported makes the sum the larger.
             prop_assert!(sum.lost >= counts.lost && sum.lost <= counts.lost + counts.reordered);
