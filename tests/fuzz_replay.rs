@@ -9,6 +9,8 @@ use std::path::Path;
 pub mod engine;
 #[path = "../fuzz/src/framing.rs"]
 pub mod framing;
+#[path = "../fuzz/src/media.rs"]
+pub mod media;
 #[path = "support/engine/mod.rs"]
 #[allow(dead_code, reason = "shared with the conformance tests")]
 pub mod rig;
@@ -41,4 +43,9 @@ fn framing_corpus_still_holds() {
 #[test]
 fn engine_corpus_still_holds() {
     replay("engine", engine::check);
+}
+
+#[test]
+fn media_corpus_still_holds() {
+    replay("media", media::check);
 }

@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod framing;
+pub mod media;
 #[path = "../../tests/support/engine/mod.rs"]
 pub mod rig;
 pub mod stun;
