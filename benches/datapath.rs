@@ -26,6 +26,8 @@ mod client;
 mod relay;
 #[path = "support/sessions.rs"]
 mod sessions;
+#[path = "support/streams.rs"]
+mod streams;
 
 const CHANNEL: u16 = 0x4000;
 /// Voice, and a piece of a video frame.
@@ -53,6 +55,18 @@ fn pure(criterion: &mut Criterion) {
                 let session = sessions.next();
                 black_box(sessions.to_client(&session, black_box(&mut buffer)))
             });
+        });
+    }
+    group.finish();
+}
+
+/// Listening to a packet, of one stream and among two thousand: those of a thousand sessions.
+fn listening(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("datapath/pure");
+    for count in [1, 2_000] {
+        let mut streams = streams::Streams::new(count);
+        group.bench_function(BenchmarkId::new("hear a packet", count), |bencher| {
+            bencher.iter(|| black_box(streams.hear()));
         });
     }
     group.finish();
@@ -98,5 +112,5 @@ fn exchange(from: &UdpSocket, to: &UdpSocket, packet: &[u8], expected: usize, bu
     }
 }
 
-criterion_group!(benches, pure, sockets);
+criterion_group!(benches, pure, listening, sockets);
 criterion_main!(benches);

@@ -23,6 +23,7 @@ use std::hint::black_box;
 use cycle::Office;
 use messages::Samples;
 use sessions::Sessions;
+use streams::Streams;
 
 #[path = "support/callgrind.rs"]
 mod callgrind;
@@ -38,6 +39,8 @@ pub mod setup;
 #[path = "../tests/support/skip.rs"]
 #[allow(unused, reason = "shared with the tests")]
 mod skip;
+#[path = "support/streams.rs"]
+mod streams;
 
 /// How often each operation is carried out; what is reported is one of them.
 const TIMES: u32 = 1_000;
@@ -46,6 +49,7 @@ fn main() {
     if callgrind::is_counting() {
         codec();
         routes();
+        quality();
         engine();
     } else {
         callgrind::judge();
@@ -109,6 +113,14 @@ fn routes() {
         black_box(sessions.to_client(&session, black_box(&mut buffer)));
     });
     assert_eq!(buffer.len(), sessions::HEADROOM + messages::PAYLOAD);
+}
+
+/// What it costs to listen to a packet, each of a thousand streams once.
+fn quality() {
+    let mut streams = Streams::new(TIMES as usize);
+    count("hear a packet", || {
+        black_box(streams.hear());
+    });
 }
 
 fn engine() {
