@@ -31,6 +31,8 @@ pub(super) const USUAL: &[(u8, &str, Option<u32>)] = &[
     (110, "telephone-event", Some(48_000)),
     (111, "opus", None),
     (126, "telephone-event", None),
+    (39, "h264", None),
+    (40, "rtx", None),
     (45, "av1", None),
     (46, "rtx", None),
     (96, "vp8", None),
@@ -38,4 +40,5 @@ pub(super) const USUAL: &[(u8, &str, Option<u32>)] = &[
     (98, "vp9", None),
     (99, "rtx", None),
     (100, "vp9", None),
+    (102, "h264", None),
 ];
