@@ -130,6 +130,17 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A number with or without a fraction, that must lie within `range`.
+    pub(super) fn number(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
+        let node = self.find(key)?;
+        let number = f64::from_node(node).filter(|number| range.contains(number));
+        if number.is_none() {
+            let (low, high) = (range.start(), range.end());
+            self.error(key, format!("expected a number from {low} to {high}, found {}", node.describe()));
+        }
+        number
+    }
+
     /// Notes an error if a period that has to be one is none.
     pub(super) fn refuse_zero(&self, key: &str, period: super::values::Period) {
         if period.0.is_zero() {
@@ -248,6 +259,19 @@ impl FromNode for i64 {
             | Value::Datetime(_)
             | Value::List(_)
             | Value::Table(_) => None,
+        }
+    }
+}
+
+impl FromNode for f64 {
+    const EXPECTED: &'static str = "a number";
+
+    fn from_node(node: &Node) -> Option<Self> {
+        match &node.value {
+            Value::Float(number) => Some(*number),
+            Value::Raw(text) => text.parse().ok(),
+            Value::Integer(number) => i32::try_from(*number).ok().map(Self::from),
+            Value::Text(_) | Value::Bool(_) | Value::Datetime(_) | Value::List(_) | Value::Table(_) => None,
         }
     }
 }

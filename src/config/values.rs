@@ -15,7 +15,7 @@ use crate::route::Transport;
 use crate::time::UnixTime;
 use crate::worker::Prefix;
 
-/// A length of time: `"500ms"`, `"90s"`, `"10m"`, `"1h"`, `"2d"`, or a number of seconds.
+/// A length of time: `"250us"`, `"500ms"`, `"90s"`, `"10m"`, `"1h"`, `"2d"`, or a number of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(pub Duration);
 
@@ -32,25 +32,28 @@ impl Period {
         let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at_checked(split)?;
         let number: u64 = number.parse().ok()?;
-        let millis = match unit.trim() {
-            "ms" => 1,
-            "" | "s" => 1_000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
+        let micros = match unit.trim() {
+            "us" => 1,
+            "ms" => 1_000,
+            "" | "s" => 1_000_000,
+            "m" | "min" => 60_000_000,
+            "h" => 3_600_000_000,
+            "d" => 86_400_000_000,
             _ => return None,
         };
-        Some(Self(Duration::from_millis(number.checked_mul(millis)?)))
+        Some(Self(Duration::from_micros(number.checked_mul(micros)?)))
     }
 }
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-        match units.iter().find(|(size, _)| millis > 0 && millis.is_multiple_of(*size)) {
-            Some((size, unit)) => write!(f, "{}{unit}", millis / size),
-            None => write!(f, "{millis}ms"),
+        let micros = self.0.as_micros();
+        let units =
+            [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms")];
+        match units.iter().find(|(size, _)| micros > 0 && micros.is_multiple_of(*size)) {
+            Some((size, unit)) => write!(f, "{}{unit}", micros / size),
+            None if micros == 0 => f.write_str("0ms"),
+            None => write!(f, "{micros}us"),
         }
     }
 }
@@ -313,7 +316,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for text in ["500ms", "90s", "10m", "1h", "2d"] {
+        for text in ["0ms", "6500us", "500ms", "90s", "10m", "1h", "2d"] {
             round_trip::<Period>(text);
         }
         for text in ["12345 bit/s", "512 kbit/s", "20 Mbit/s", "1 Gbit/s"] {
