@@ -13,6 +13,7 @@ mod listener;
 mod load;
 mod media;
 mod problem;
+mod quality;
 mod reader;
 mod relay;
 mod secrets;
@@ -35,6 +36,7 @@ pub use listener::Listener;
 pub use load::{Development, Loaded, Sources, load};
 pub use media::{Dtls, Media, Streams};
 pub use problem::{Place, Problem, Problems, Severity};
+pub use quality::{Dscp, Quality, QualityCodec, Records};
 pub use relay::{Address, NatDiscovery, Relay};
 pub use secrets::{Secrets, read_one_secret};
 pub use server::{Level, Log, LogFormat, Server};
@@ -69,6 +71,8 @@ pub struct Config {
     pub streams: Streams,
     /// `[dtls]`.
     pub dtls: Dtls,
+    /// `[quality]`.
+    pub quality: Quality,
     /// `[log]`.
     pub log: Log,
     /// What relative paths start from.

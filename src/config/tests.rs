@@ -235,6 +235,55 @@ fn what_is_wrong_is_said_with_its_place() {
             "tern.toml:7:9: error: log.level: expected a level: \"error\", \"warn\", \"info\", \"debug\" or \"trace\", found \"loud\"",
         ),
         (
+            "[quality]\njitter_buffer = \"50ms\"",
+            "tern.toml:7:17: error: quality.jitter_buffer: expected \"40ms\", \"60ms\", \"100ms\" or \"200ms\", found \"50ms\"",
+        ),
+        (
+            "[quality]\nexpected_dscp = \"AF44\"",
+            "tern.toml:7:17: error: quality.expected_dscp: expected a DSCP: a name such as \"EF\" or \"AF41\", or a number from 0 to 63, found \"AF44\"",
+        ),
+        ("[quality]\nhistory = \"2h\"", "tern.toml:7:11: error: quality.history: expected at most 1h"),
+        (
+            "[quality]\nrecords = true",
+            "tern.toml:7:11: error: quality.records: expected \"log\", \"off\" or the path of a file, found true",
+        ),
+        (
+            "[[quality.codec]]\npayload_type = 109",
+            "tern.toml:6:1: error: quality.codec.name is missing: expected text in quotes",
+        ),
+        (
+            "[[quality.codec]]\npayload_type = 72\nname = \"opus\"",
+            "tern.toml:7:16: error: quality.codec.payload_type: 64 to 95 look like RTCP on a shared port (RFC 5761): no WebRTC client uses them",
+        ),
+        (
+            "[[quality.codec]]\npayload_type = 109\nname = \"opsu\"",
+            "tern.toml:6:1: error: quality.codec.media: is missing, and no codec \"opsu\" is known; did you mean `opus`? Else say what it carries: \"audio\", \"video\" or \"other\"",
+        ),
+        (
+            "[[quality.codec]]\npayload_type = 109\nname = \"Opus\"",
+            "tern.toml:8:8: error: quality.codec.name: expected 1 to 32 of a-z, 0-9, dot, dash and underscore, such as \"opus\"",
+        ),
+        (
+            "[[quality.codec]]\npayload_type = 9\nname = \"g722\"\nie = 13",
+            "tern.toml:6:1: error: quality.codec.model: is missing: a rating needs model, ie and bpl, all three",
+        ),
+        (
+            "[[quality.codec]]\npayload_type = 9\nname = \"opus\"\nbpl = 0",
+            "tern.toml:9:7: error: quality.codec.bpl: expected a number from 0.1 to 100, found 0",
+        ),
+        (
+            "[[quality.codec]]\npayload_type = 96\nname = \"vp8\"\nmodel = \"g107\"\nie = 1\nbpl = 4.5",
+            "tern.toml:6:1: error: quality.codec.media: only audio can be rated: leave out model, ie and bpl",
+        ),
+        (
+            "[[quality.codec]]\npayload_type = 109\nname = \"opus\"\n[[quality.codec]]\npayload_type = 109\nname = \"pcmu\"",
+            "tern.toml:6:1: error: quality.codec: payload_type 109 stands twice",
+        ),
+        (
+            "[[quality.codec]]\npayload_type = 109\nname = \"opus\"\nframe = \"2s\"",
+            "tern.toml:9:9: error: quality.codec.frame: expected at most 200ms",
+        ),
+        (
             "[streams]\nidle_timeout = \"0s\"",
             "tern.toml:7:16: error: streams.idle_timeout: expected more than zero",
         ),
@@ -336,7 +385,9 @@ fn secrets_that_systemd_has_loaded_come_first() {
 fn the_effective_configuration_reads_back_as_itself() {
     let more = "realm = \"r\"\n[relay]\naddresses = [\"192.0.2.1\", { bind = \"10.0.0.1\", external = \"192.0.2.2\" }]\n\
                 [limits]\nbandwidth_per_user = \"3 Mbit/s\"\n[media]\ndscp = 46\n[nat_discovery]\n\
-                addresses = [\"192.0.2.1\", \"192.0.2.3\"]\n[peers]\nallow = [\"10.0.0.0/8\"]";
+                addresses = [\"192.0.2.1\", \"192.0.2.3\"]\n[peers]\nallow = [\"10.0.0.0/8\"]\n[quality]\nrecords = \"calls\"\n\
+                expected_dscp = 46\n[[quality.codec]]\npayload_type = 109\nname = \"opus\"\nie = 8\n[[quality.codec]]\n\
+                payload_type = 100\nname = \"own\"\nmedia = \"other\"";
     let folder = Folder::new(&with(more));
     let first = folder.load_with(&[], &[]).unwrap().config;
     folder.write("tern.toml", &first.to_toml(), 0o644);
@@ -385,6 +436,18 @@ fn every_default_in_the_example_is_that_of_the_code() {
         "algorithm",
         "bandwidth_per",
         "ports = [3478",
+        "expected_dscp",
+        "payload_type",
+        "name",
+        "media = ",
+        "role",
+        "clock_rate",
+        "model",
+        "basis",
+        "ie",
+        "bpl",
+        "frame",
+        "lookahead",
     ];
     let plain = example_folder(example()).load_with(&[], &[]).unwrap().config;
     let spelled: Vec<&str> = example()
@@ -422,7 +485,11 @@ fn the_example_has_every_key() {
     keys(&serde_json::to_value(config).unwrap(), &mut all);
     for key in all {
         let is_there = example().lines().any(|line| {
-            let line = line.trim_start_matches('#').trim_start_matches('[').trim_start_matches("auth.");
+            let line = line
+                .trim_start_matches('#')
+                .trim_start_matches('[')
+                .trim_start_matches("auth.")
+                .trim_start_matches("quality.");
             line.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with([' ', ']']))
         });
         assert!(is_there, "{key} is not in tern.example.toml");
@@ -451,6 +518,58 @@ fn settings_follow_the_configuration() {
     assert_eq!(settings.engine.limits.session_bandwidth.map(|rate| rate.bytes_per_second()), Some(1_000_000));
     assert_eq!(settings.engine.limits.quotas.per_user, Some(100));
     assert!(settings.workers >= 1);
+}
+
+fn quality(text: &str) -> Quality {
+    Folder::new(&with(text)).load_with(&[], &[]).unwrap().config.quality
+}
+
+#[test]
+fn a_codec_is_filled_in_from_what_is_known_of_its_name() {
+    use crate::quality::codec::{Basis, Codec, Model};
+
+    let quality = quality(
+        "[[quality.codec]]\npayload_type = 109\nname = \"opus\"\n\
+         [[quality.codec]]\npayload_type = 111\nname = \"opus\"\nframe = \"60ms\"\nbpl = 12\n\
+         [[quality.codec]]\npayload_type = 9\nname = \"g722\"\nmodel = \"g107.1\"\nie = 13\nbpl = 5.5\n\
+         [[quality.codec]]\npayload_type = 127\nname = \"red\"\nmedia = \"video\"\nclock_rate = 90000",
+    );
+    let codecs = quality.settings().unwrap().codecs;
+    assert_eq!(codecs.codec(109), Codec::known("opus").as_ref());
+    let opus = codecs.codec(111).unwrap();
+    assert_eq!((opus.frame.as_millis(), opus.lookahead.as_micros()), (60, 6_500));
+    let figures = opus.impairment.unwrap();
+    assert_eq!((figures.basis, figures.ie, figures.bpl), (Basis::Proxy, 10.2, 12.0));
+    let figures = codecs.codec(9).unwrap().impairment.unwrap();
+    assert_eq!((figures.model, figures.basis, figures.ie), (Model::Wideband, Basis::Proxy, 13.0));
+    let red = codecs.codec(127).unwrap();
+    assert_eq!((red.role.name(), red.clock_rate, red.impairment), ("redundant", Some(90_000), None));
+    assert!(red.frame.is_zero());
+}
+
+#[test]
+fn figures_that_somebody_changed_are_no_longer_those_of_the_itu() {
+    let basis = |more: &str| {
+        let text = format!("[[quality.codec]]\npayload_type = 0\nname = \"pcmu\"\n{more}");
+        quality(&text).codec[0].impairment.unwrap().basis.name()
+    };
+    assert_eq!(basis(""), "itu");
+    assert_eq!(basis("frame = \"30ms\""), "itu");
+    assert_eq!(basis("bpl = 4.3"), "proxy");
+    assert_eq!(basis("bpl = 4.3\nbasis = \"itu\""), "itu");
+}
+
+#[test]
+fn sessions_are_told_what_the_configuration_says() {
+    let text = "[quality]\njitter_buffer = \"100ms\"\nexpected_dscp = \"EF\"\nhistory = \"10m\"";
+    let settings = quality(text).settings().unwrap();
+    assert_eq!(
+        (settings.jitter_buffer.name(), settings.expected_dscp, settings.history),
+        ("100ms", Some(46), 60)
+    );
+    assert_eq!(Quality::default().settings(), Some(crate::quality::Settings::default()));
+    assert_eq!(quality("[quality]\nenabled = false").settings(), None);
+    assert_eq!(quality("[quality]\nrecords = \"calls\"").records, Records::File("calls".into()));
 }
 
 #[test]
