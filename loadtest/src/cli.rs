@@ -201,24 +201,32 @@ pub struct SteadyArgs {
     pub common: CommonArgs,
 }
 
+/// How the highest rate is looked for.
+#[derive(Clone, Debug, Args)]
+pub struct SearchArgs {
+    /// knee: the loss that is allowed.
+    #[arg(long, default_value = "0.1%", value_parser = units::share, value_name = "SHARE")]
+    pub loss: f64,
+    /// knee: packets per second to begin with, both directions and all sessions together.
+    #[arg(long, default_value = "10k", value_parser = units::count, value_name = "RATE")]
+    pub from: f64,
+    /// knee: packets per second to end at.
+    #[arg(long, default_value = "10M", value_parser = units::count, value_name = "RATE")]
+    pub to: f64,
+    /// knee: how closely it is found, as a share of it.
+    #[arg(long, default_value = "3%", value_parser = units::share, value_name = "SHARE")]
+    pub precision: f64,
+}
+
 /// `knee`.
 #[derive(Clone, Debug, Args)]
 pub struct KneeArgs {
     /// Options of all modes; --duration is that of one step.
     #[command(flatten)]
     pub common: CommonArgs,
-    /// The loss that is allowed.
-    #[arg(long, default_value = "0.1%", value_parser = units::share, value_name = "SHARE")]
-    pub loss: f64,
-    /// Packets per second to begin with, both directions and all sessions together.
-    #[arg(long, default_value = "10k", value_parser = units::count, value_name = "RATE")]
-    pub from: f64,
-    /// Packets per second to end at.
-    #[arg(long, default_value = "10M", value_parser = units::count, value_name = "RATE")]
-    pub to: f64,
-    /// How closely the knee is found, as a share of it.
-    #[arg(long, default_value = "3%", value_parser = units::share, value_name = "SHARE")]
-    pub precision: f64,
+    /// Where it is looked for.
+    #[command(flatten)]
+    pub search: SearchArgs,
 }
 
 /// `storm`.
@@ -274,6 +282,9 @@ pub struct CompareArgs {
     /// What each window is.
     #[arg(long, value_enum, default_value_t = CompareWhat::Steady)]
     pub what: CompareWhat,
+    /// With --what knee.
+    #[command(flatten)]
+    pub search: SearchArgs,
 }
 
 /// What a window of `compare` is.

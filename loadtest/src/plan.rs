@@ -277,12 +277,14 @@ fn describe(target: &Target) -> ServerMethod {
     }
 }
 
+const fn search(args: &cli::SearchArgs) -> Search {
+    Search { loss: args.loss, from: args.from, to: args.to, precision: args.precision }
+}
+
 fn mode(command: &Command) -> Mode {
     match command {
         Command::Steady(_) => Mode::Steady,
-        Command::Knee(args) => {
-            Mode::Knee(Search { loss: args.loss, from: args.from, to: args.to, precision: args.precision })
-        }
+        Command::Knee(args) => Mode::Knee(search(&args.search)),
         Command::Storm(_) => Mode::Storm,
         Command::Idle(_) => Mode::Idle,
         Command::Soak(args) => {
@@ -294,7 +296,7 @@ fn mode(command: &Command) -> Mode {
         Command::Compare(args) => {
             let what = match args.what {
                 cli::CompareWhat::Steady => Compared::Steady,
-                cli::CompareWhat::Knee => Compared::Knee(Search::default()),
+                cli::CompareWhat::Knee => Compared::Knee(search(&args.search)),
                 cli::CompareWhat::Storm => Compared::Storm,
                 cli::CompareWhat::Idle => Compared::Idle,
             };
@@ -388,7 +390,7 @@ fn check(load: &Load, sides: &Sides, targets: &[Target], mode: Mode) -> Result<(
             )));
         }
     }
-    if let Mode::Knee(search) = mode
+    if let Mode::Knee(search) | Mode::Compare { what: Compared::Knee(search), .. } = mode
         && (search.from < 1.0 || search.to <= search.from || search.precision <= 0.0)
     {
         return Err(Failure::usage(
