@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine;
-use crate::metrics::{Counters, Totals};
+use crate::metrics::{self, Counters, Totals};
 use crate::net::certs::{CertStore, Reload};
 use crate::net::dtls::DtlsAcceptor;
 use crate::net::tls::TlsAcceptor;
@@ -258,6 +258,12 @@ impl Server {
             totals.add(&worker.counters);
         }
         totals
+    }
+
+    /// Every worker's counters, for [`metrics::Exposition`].
+    #[must_use]
+    pub fn metrics(&self) -> Vec<metrics::Source> {
+        self.workers.iter().map(Running::source).collect()
     }
 
     /// Goes on with other settings; calls are untouched. Sockets and threads stay as they are: if the new settings name

@@ -118,6 +118,47 @@ named! {
     }
 }
 
+impl Loss {
+    /// Whether a connection or a session was lost rather than a packet.
+    #[must_use]
+    pub const fn is_of_connection(self) -> bool {
+        match self {
+            Self::StuckReader
+            | Self::Misframed
+            | Self::ProxyHeader
+            | Self::ConnectionLimit
+            | Self::SourceLimit
+            | Self::HandshakeTimeout
+            | Self::Idle
+            | Self::Tls
+            | Self::Dtls
+            | Self::DtlsLimit
+            | Self::PeerUnclaimed
+            | Self::AcceptFailed => true,
+            Self::UnknownProtocol
+            | Self::NotSpoken
+            | Self::ChannelData
+            | Self::SendIndication
+            | Self::NoAllocation
+            | Self::NoChannel
+            | Self::NoPermission
+            | Self::PeerDenied
+            | Self::PeerNotPermitted
+            | Self::HopLimit
+            | Self::SessionRate
+            | Self::OwnerRate
+            | Self::TooBig
+            | Self::SendBufferFull
+            | Self::Unreachable
+            | Self::SendFailed
+            | Self::ReceiveOverflow
+            | Self::SlowReader
+            | Self::Misrouted
+            | Self::MailboxFull => false,
+        }
+    }
+}
+
 named! {
     /// Ways of a packet.
     Path {

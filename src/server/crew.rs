@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::Notify;
 
 use super::StartError;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Source};
 use crate::net::udp::UdpSocket;
 use crate::route::ListenerId;
 use crate::worker::{Command, Listener, Mailbox, Parts, Worker};
@@ -146,6 +146,10 @@ impl Running {
             Ok(Err(error)) => Err(StartError::Resources(error)),
             Err(_) => Err(StartError::Resources(io::Error::other("the thread ended at once"))),
         }
+    }
+
+    pub(super) fn source(&self) -> Source {
+        Source { counters: Arc::clone(&self.counters), alive: Arc::clone(&self.alive) }
     }
 
     pub(super) fn is_alive(&self) -> bool {
