@@ -28,6 +28,7 @@ use crate::worker::{
 
 use bind::Bound;
 pub use bind::ListenerBuffers;
+pub(crate) use bind::refuse;
 pub use crew::DeadWorker;
 use crew::{Deaths, Running};
 

@@ -335,6 +335,23 @@ fn an_address_in_use_is_said() {
 }
 
 #[test]
+fn metrics_are_served_where_the_configuration_says_so() {
+    let at = format!("127.0.0.1:{}", free_port());
+    let folder = Folder::new(&format!("[metrics]\naddress = \"{at}\"\n"));
+    let mut relay = Running::start(&["run", "--config", &folder.text("tern.toml")]);
+    relay.wait_for("the relay serves");
+    let page = get(&at, "/metrics");
+    assert!(page.contains("\ntern_allocations 0\n"), "{page}");
+    let failed = output(&["run", "--config", &folder.text("tern.toml")]);
+    assert!(
+        err(&failed).contains(&format!("cannot listen on {at} (TCP): another program")),
+        "{}",
+        err(&failed)
+    );
+    assert_eq!((code(&failed), relay.end().0), (1, Some(0)));
+}
+
+#[test]
 fn a_signal_ends_the_relay_cleanly() {
     let folder = Folder::new("");
     let mut relay = Running::start(&["run", "--config", &folder.text("tern.toml")]);
@@ -399,6 +416,14 @@ fn a_hang_up_reloads_and_a_broken_file_changes_nothing() {
     assert_eq!(relay.end().0, Some(0));
 }
 
+fn get(host: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 #[test]
 fn the_development_relay_tells_how_to_reach_it() {
     let mut relay = Running::start(&["run", "--dev", "--json"]);
@@ -415,12 +440,13 @@ fn the_development_relay_tells_how_to_reach_it() {
 
     let page = told["page"].as_str().unwrap();
     let host = page.trim_start_matches("http://").trim_end_matches('/');
-    let mut stream = TcpStream::connect(host).unwrap();
-    write!(stream, "GET /ice-servers.json HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = get(host, "/ice-servers.json");
     let body: Value = serde_json::from_str(answer.split("\r\n\r\n").last().unwrap()).unwrap();
     assert_eq!(body[1]["urls"], servers[1]["urls"]);
+
+    let metrics = told["metrics"].as_str().unwrap();
+    let host = metrics.trim_start_matches("http://").trim_end_matches("/metrics");
+    assert!(get(host, "/metrics").contains("\ntern_worker_up{worker=\"0\"} 1\n"));
     assert_eq!(relay.end().0, Some(0));
 }
 

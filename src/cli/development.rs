@@ -26,6 +26,8 @@ const PORT: u16 = 3478;
 const TLS_PORT: u16 = 5349;
 /// The first port tried for the page.
 pub(super) const PAGE_PORT: u16 = 8478;
+/// The first port tried for metrics.
+const METRICS_PORT: u16 = 9478;
 
 /// What the machine offers, and the configuration that follows from it.
 pub(super) struct DevelopmentRelay {
@@ -52,7 +54,10 @@ impl DevelopmentRelay {
         getrandom::fill(&mut secret).context("the system has no random numbers")?;
         let secret = SharedSecret::new("development", STANDARD_NO_PAD.encode(secret).as_bytes())
             .context("the random secret cannot be used")?;
-        let defaults = defaults(&addresses, port, tls_port, certs);
+        let metrics_port = choose_port(METRICS_PORT.max(tls_port.saturating_add(1)), &mut notes)?;
+        let mut defaults = defaults(&addresses, port, tls_port, certs);
+        // Writing to a string cannot fail.
+        let _ = writeln!(defaults, "[metrics]\naddress = \"127.0.0.1:{metrics_port}\"");
         let certificate =
             Certificate::Memory { chain: made.chain.into_bytes().into(), key: made.key.into_bytes().into() };
         Ok(Self {
@@ -127,6 +132,7 @@ impl DevelopmentRelay {
             "realm": config.auth.realm,
             "expires": now.0 + LIFETIME,
             "page": page_url(pages.first()),
+            "metrics": metrics_url(config),
             "addresses": self.addresses,
             "listeners": listeners,
             "notes": self.notes,
@@ -143,6 +149,7 @@ impl DevelopmentRelay {
         for page in pages {
             line("Test page", &page_url(Some(page)));
         }
+        line("Metrics", &metrics_url(config));
         for listener in &config.listener {
             let transports: Vec<_> = listener.transports.iter().map(|t| transport_word(*t)).collect();
             line("Listening", &format!("{} {}", listener.address, transports.join(" ")));
@@ -174,6 +181,11 @@ fn reaches(listener: SocketAddr, ip: IpAddr) -> bool {
 /// Where a page is.
 pub(super) fn page_url(page: Option<&SocketAddr>) -> String {
     page.map_or_else(String::new, |page| format!("http://{page}/"))
+}
+
+/// Where Prometheus may read.
+fn metrics_url(config: &Config) -> String {
+    config.metrics.address.map_or_else(String::new, |at| format!("http://{at}/metrics"))
 }
 
 fn choose_port(first: u16, notes: &mut Vec<String>) -> Result<u16, Failure> {

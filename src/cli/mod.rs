@@ -11,6 +11,7 @@ mod exit;
 mod logging;
 mod machine;
 mod man;
+mod observed;
 mod run;
 
 use clap::{CommandFactory, Parser, Subcommand};

@@ -1,6 +1,6 @@
 //! `tern run`: the relay itself, until a signal ends it.
 //!
-//! The main thread has the control runtime: signals, the look at certificates, the development page. The
+//! The main thread has the control runtime: signals, the look at certificates, metrics, the development page. The
 //! workers have threads of their own and hear of it only when settings change.
 
 use std::net::{SocketAddr, TcpListener};
@@ -17,6 +17,7 @@ use super::development::{DevelopmentRelay, PAGE_PORT};
 use super::exit::{Exit, Failure, print};
 use super::logging::{self, LogControl};
 use super::machine;
+use super::observed::{bind_metrics, serve_metrics};
 use crate::clock::Clock;
 use crate::config::{self, Config, Effect, Loaded, Problems, Process, Severity, Sources};
 use crate::control;
@@ -90,6 +91,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         Some(development) => development.bind_pages()?,
         None => Vec::new(),
     };
+    let metrics = bind_metrics(&config)?;
     let process = new_process(&pages)?;
     let settings = config.settings(secrets, &process).map_err(|fault| configuration_failure(&fault))?;
     warn_of_foreign_addresses(&config);
@@ -108,6 +110,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         let server = Server::start(settings).map_err(|error| start_failure(&error))?;
         tracing::info!(listeners = config.listener.len(), "the relay serves");
         warn_of_small_buffers(&server);
+        serve_metrics(&server, metrics)?;
         if let Some(development) = &development {
             announce(development, &config, &pages, args.json)?;
             serve_pages(development, &config, pages)?;
@@ -343,7 +346,7 @@ fn configuration_failure(fault: &dyn std::error::Error) -> Failure {
     Failure::new(Exit::Configuration, format!("tern: {fault}"))
 }
 
-fn start_failure(error: &StartError) -> Failure {
+pub(super) fn start_failure(error: &StartError) -> Failure {
     let exit = if error.is_configuration() { Exit::Configuration } else { Exit::Failed };
     Failure::new(exit, format!("tern: {error}"))
 }

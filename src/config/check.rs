@@ -1,6 +1,6 @@
 //! What can only be judged with the whole configuration in view.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::problem::Problems;
 use super::{Config, Listener};
@@ -11,6 +11,7 @@ impl Config {
         self.check_listeners(problems);
         self.check_certificates(problems);
         self.check_nat_discovery(problems);
+        self.check_metrics(problems);
     }
 
     fn check_listeners(&self, problems: &mut Problems) {
@@ -41,6 +42,19 @@ impl Config {
                 "listener.transports: tls and dtls need certificate_file and key_file; `tern certs dev` makes a pair \
                  for development",
             );
+        }
+    }
+
+    fn check_metrics(&self, problems: &mut Problems) {
+        let Some(address) = self.metrics.address else { return };
+        for listener in self.listener.iter().filter(|listener| wants_tcp(listener)) {
+            if overlap(listener.address, address) {
+                let text = format!(
+                    "metrics.address: {address} overlaps the listener on {} ({}): both want its TCP socket; choose another port",
+                    listener.address, listener.place
+                );
+                problems.error(&self.metrics.place, text);
+            }
         }
     }
 
@@ -90,15 +104,19 @@ fn wants_tcp(listener: &Listener) -> bool {
 
 /// The kind of socket that both would bind. UDP and DTLS share one, and so do TCP and TLS.
 fn shared_socket(a: &Listener, b: &Listener) -> Option<&'static str> {
-    let (first, second) = (a.address, b.address);
-    let same_ip = first.ip() == second.ip()
-        || (first.is_ipv4() == second.is_ipv4()
-            && (first.ip().is_unspecified() || second.ip().is_unspecified()));
-    if first.port() != second.port() || !same_ip {
+    if !overlap(a.address, b.address) {
         return None;
     }
     if wants_udp(a) && wants_udp(b) {
         return Some("UDP");
     }
     (wants_tcp(a) && wants_tcp(b)).then_some("TCP")
+}
+
+/// Whether a packet could be meant for either.
+fn overlap(first: SocketAddr, second: SocketAddr) -> bool {
+    let same_ip = first.ip() == second.ip()
+        || (first.is_ipv4() == second.is_ipv4()
+            && (first.ip().is_unspecified() || second.ip().is_unspecified()));
+    first.port() == second.port() && same_ip
 }

@@ -33,7 +33,8 @@ impl fmt::Display for Change {
 }
 
 /// Keys that only a start reads: threads, sockets, and what names this relay to clients that are there.
-const FIXED: &[&str] = &["server.workers", "server.relay_id", "nat_discovery", "dtls.handshake_timeout"];
+const FIXED: &[&str] =
+    &["server.workers", "server.relay_id", "nat_discovery", "dtls.handshake_timeout", "metrics"];
 
 /// Keys of a `[[listener]]` that its sockets and sessions are made from.
 const FIXED_OF_LISTENER: &[&str] =
@@ -57,6 +58,7 @@ impl Config {
         new.server.relay_id = self.server.relay_id;
         new.nat_discovery.clone_from(&self.nat_discovery);
         new.dtls.handshake_timeout = self.dtls.handshake_timeout;
+        new.metrics.clone_from(&self.metrics);
         let listeners = self.listener.iter().map(|old| {
             match new.listener.iter().find(|new| new.address == old.address) {
                 Some(new) => Listener {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::problem::{Place, Problems};
 use super::reader::Section;
 use super::{
-    Auth, Config, Dtls, Limits, Listener, Log, Media, NatDiscovery, Peers, Quality, Relay, Secrets, Server,
-    Streams, secrets, tree,
+    Auth, Config, Dtls, Limits, Listener, Log, Media, Metrics, NatDiscovery, Peers, Quality, Relay, Secrets,
+    Server, Streams, secrets, tree,
 };
 use crate::engine::auth::SharedSecret;
 use crate::worker::Certificate;
@@ -121,6 +121,7 @@ fn read(mut root: Section<'_>, development: bool) -> Config {
         streams: Streams::read(root.section("streams")),
         dtls: Dtls::read(root.section("dtls")),
         quality: Quality::read(root.section("quality")),
+        metrics: Metrics::read(root.section("metrics")),
         log: Log::read(root.section("log")),
         base: PathBuf::new(),
         credentials_directory: None,

@@ -12,6 +12,7 @@ mod limits;
 mod listener;
 mod load;
 mod media;
+mod metrics;
 mod problem;
 mod quality;
 mod reader;
@@ -35,6 +36,7 @@ pub use limits::{Limits, Peers};
 pub use listener::Listener;
 pub use load::{Development, Loaded, Sources, load};
 pub use media::{Dtls, Media, Streams};
+pub use metrics::Metrics;
 pub use problem::{Place, Problem, Problems, Severity};
 pub use quality::{Dscp, Quality, QualityCodec, Records};
 pub use relay::{Address, NatDiscovery, Relay};
@@ -73,6 +75,8 @@ pub struct Config {
     pub dtls: Dtls,
     /// `[quality]`.
     pub quality: Quality,
+    /// `[metrics]`.
+    pub metrics: Metrics,
     /// `[log]`.
     pub log: Log,
     /// What relative paths start from.

@@ -231,6 +231,14 @@ fn what_is_wrong_is_said_with_its_place() {
             "tern.toml:9:9: error: nat_discovery.ports: 50000 is among relay.ports (49152-65535) on 192.0.2.1; choose another",
         ),
         (
+            "[metrics]\naddress = \"127.0.0.1\"",
+            "tern.toml:7:11: error: metrics.address: expected an address with a port, such as \"192.0.2.1:3478\" or \"[2001:db8::1]:3478\", found \"127.0.0.1\"",
+        ),
+        (
+            "[metrics]\naddress = \"0.0.0.0:3478\"",
+            "tern.toml:7:11: error: metrics.address: 0.0.0.0:3478 overlaps the listener on 192.0.2.1:3478 (tern.toml:5:11): both want its TCP socket; choose another port",
+        ),
+        (
             "[log]\nlevel = \"loud\"",
             "tern.toml:7:9: error: log.level: expected a level: \"error\", \"warn\", \"info\", \"debug\" or \"trace\", found \"loud\"",
         ),

@@ -114,7 +114,8 @@ fn probe(
     bind(address).map_err(|error| refuse(address, transport, error))
 }
 
-fn refuse(address: SocketAddr, transport: &'static str, source: io::Error) -> StartError {
+/// Why `address` cannot be had, and what to do about it.
+pub(crate) fn refuse(address: SocketAddr, transport: &'static str, source: io::Error) -> StartError {
     let kind = source.kind();
     let remedy = if kind == io::ErrorKind::AddrInUse {
         let (option, port) = (if transport == "UDP" { 'u' } else { 't' }, address.port());
