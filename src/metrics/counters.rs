@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::QualityCounters;
 use crate::engine::{DropReason, Event, ReleaseCause};
 
 /// A number that one thread counts up and others read.
@@ -289,6 +290,8 @@ pub struct Counters {
     pub busy: Counter,
     /// 1 while it takes no new calls.
     pub overloaded: Counter,
+    /// What its sessions sound like.
+    pub quality: QualityCounters,
 }
 
 impl Counters {

@@ -12,6 +12,7 @@ use prometheus::{Registry, TextEncoder};
 
 use super::Counters;
 use super::families::{self, SHOWN};
+use super::quality;
 use super::sums::{Family, Sums};
 use crate::time::UnixTime;
 
@@ -62,7 +63,8 @@ impl Exposition {
 }
 
 fn families() -> Vec<&'static Family> {
-    SHOWN.iter().map(|shown| &shown.family).chain([&UP, &BUILD, &START]).collect()
+    let counted = SHOWN.iter().map(|shown| &shown.family);
+    counted.chain(quality::families()).chain([&UP, &BUILD, &START]).collect()
 }
 
 /// The counters of all workers.
@@ -83,6 +85,7 @@ impl Collector for Workers {
             let worker = worker.to_string();
             sums.add(&UP, &[&worker], u8::from(source.alive.load(Ordering::Acquire)).into());
             add_counters(&mut sums, &worker, &source.counters);
+            quality::add(&mut sums, &source.counters.quality);
         }
         sums.add(&BUILD, &[env!("CARGO_PKG_VERSION")], 1.0);
         sums.add(&START, &[], self.started.0 as f64);
