@@ -1,4 +1,4 @@
-//! The rate of a timestamp's clock, where no payload-type map tells it: the least-squares slope of timestamp against
+//! The rate of a timestamp's clock, where no payload-type map tells it or what it tells is wrong: the least-squares slope of timestamp against
 //! arrival, snapped to a rate that exists.
 //!
 //! A slope is taken only if its own error says that no other rate is meant. It is looked at again after ten seconds: a
@@ -14,6 +14,9 @@ const LEAST_SAMPLES: f64 = 16.0;
 /// In seconds: when it may be known, and when it is known for good.
 const EARLY: f64 = 2.0;
 const FINAL: f64 = 10.0;
+/// A rate that was told is wrong if the slope is so many times as steep, or as flat. Senders whose timestamps stand still
+/// while they are silent have flatter ones.
+const REFUTED: f64 = 1.4;
 /// Nanoseconds of silence that no slope is drawn across.
 const SILENCE: u64 = 2_000_000_000;
 /// More ticks than the fastest clock has in that time are a jump.
@@ -77,6 +80,12 @@ impl Search {
             }
         }
     }
+}
+
+/// Whether arrivals that show `found` say that the rate cannot be `told`.
+pub(super) fn refutes(found: u32, told: u32) -> bool {
+    let ratio = f64::from(found) / f64::from(told);
+    !(1.0 / REFUTED..=REFUTED).contains(&ratio)
 }
 
 /// Of seconds `x` and ticks `y`.

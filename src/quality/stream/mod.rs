@@ -95,6 +95,10 @@ struct Cold {
     candidate: Candidate,
     hold: Option<Hold>,
     search: Search,
+    /// A payload type has told the clock's rate.
+    is_told: bool,
+    /// What it told, where the arrivals have shown that to be wrong; 0 if they have not.
+    refuted: u32,
     /// What intervals have had.
     reported: Counts,
 }
@@ -135,7 +139,7 @@ impl Stream {
             samples: 0,
             has_jitter: false,
             has_candidate: false,
-            is_searching: clock.is_none(),
+            is_searching: true,
             cold: Cold {
                 ssrc: first.ssrc,
                 ledger: Ledger::new(first.sequence),
@@ -147,13 +151,15 @@ impl Stream {
                 candidate: Candidate::default(),
                 hold: None,
                 search: Search::new(arrival, first.timestamp),
+                is_told: clock.is_some(),
+                refuted: 0,
                 reported: Counts::default(),
             },
         }
     }
 
     /// Takes a packet of `length` bytes. `clock` is the rate that its payload type has, where one is known; one that differs
-    /// from the packet's before is another clock. For a payload that borrows the clock of another (telephone events,
+    /// from that of the packet before is another clock. For a payload that borrows the clock of another (telephone events,
     /// comfort noise, redundancy) pass none.
     #[inline]
     pub fn see(&mut self, header: &RtpHeader, arrival: Time, length: u16, clock: Option<u32>) -> Seen {
@@ -209,7 +215,8 @@ impl Stream {
         (self.has_jitter || self.samples > 0).then(|| self.jitter.value())
     }
 
-    /// The rate of its timestamps, given or inferred.
+    /// The rate of its timestamps: what [`Self::see`] is told, or inferred. Where it is another than it was told, the
+    /// payload type does not mean what the map says: ten seconds of arrivals have shown a rate far from it.
     #[must_use]
     pub fn clock_rate(&self) -> Option<u32> {
         Some(self.timeline.rate()).filter(|rate| *rate > 0)
@@ -260,10 +267,9 @@ impl Stream {
     fn follow(&mut self, timestamp: u32, arrival: u64, clock: Option<u32>) {
         if let Some(rate) = clock
             && rate != self.timeline.rate()
-            && rate > 0
+            && self.hear_of_clock(rate, timestamp, arrival)
         {
-            self.is_searching = false;
-            return self.change_clock(rate, timestamp, arrival);
+            return;
         }
         if self.is_searching && self.search(timestamp, arrival) {
             return;
@@ -335,6 +341,19 @@ impl Stream {
         }
     }
 
+    /// What a payload type says of the clock, where that is not what is known. Whether this packet has changed it.
+    #[cold]
+    fn hear_of_clock(&mut self, rate: u32, timestamp: u32, arrival: u64) -> bool {
+        if rate == 0 || rate == self.cold.refuted {
+            return false;
+        }
+        (self.cold.is_told, self.cold.refuted) = (true, 0);
+        self.is_searching = true;
+        self.cold.search = Search::new(arrival, timestamp);
+        self.change_clock(rate, timestamp, arrival);
+        true
+    }
+
     #[cold]
     fn change_clock(&mut self, rate: u32, timestamp: u32, arrival: u64) {
         self.timeline.set_rate(rate);
@@ -352,15 +371,21 @@ impl Stream {
     /// Looks for the clock's rate. Whether this packet has changed it.
     #[cold]
     fn search(&mut self, timestamp: u32, arrival: u64) -> bool {
-        let found = self.cold.search.see(arrival, timestamp);
-        self.is_searching = !matches!(found, Found::Final(_));
-        match found {
-            Found::Early(rate) | Found::Final(rate) if rate != self.timeline.rate() => {
-                self.change_clock(rate, timestamp, arrival);
-                true
-            }
-            Found::Early(_) | Found::Final(_) | Found::Nothing => false,
+        let (rate, is_final) = match self.cold.search.see(arrival, timestamp) {
+            Found::Nothing => return false,
+            Found::Early(rate) => (rate, false),
+            Found::Final(rate) => (rate, true),
+        };
+        self.is_searching = !is_final;
+        let known = self.timeline.rate();
+        if rate == known || (self.cold.is_told && !(is_final && clock::refutes(rate, known))) {
+            return false;
         }
+        if self.cold.is_told {
+            (self.cold.is_told, self.cold.refuted) = (false, known);
+        }
+        self.change_clock(rate, timestamp, arrival);
+        true
     }
 
     /// A packet whose number is far from all others: the sender begins anew if the next follows it, with nothing of the

@@ -368,6 +368,32 @@ fn a_clock_that_is_told_later_ends_the_search() {
     assert_eq!((call.stream().clock_rate(), call.counts().timed), (Some(16_000), 20));
 }
 
+/// Payload types are agreed upon call by call: a number may stand for something else than it usually does.
+#[test]
+fn a_clock_that_arrivals_refute_is_not_kept() {
+    let mut call = Call::new(90_000, Some(48_000));
+    call.talk(490, ms(5));
+    assert_eq!(call.stream().clock_rate(), Some(48_000), "not before ten seconds");
+    call.talk(100, ms(5));
+    assert_eq!(call.stream().clock_rate(), Some(90_000));
+    call.stream().take_interval();
+    call.talk(300, ms(5));
+    let heard = call.stream().take_interval();
+    assert!(heard.jitter.unwrap().last < Duration::from_micros(1), "{heard:?}");
+    assert_eq!(heard.counts.discarded, [0; 4]);
+    // A third one is believed again.
+    call.hint = Some(8000);
+    call.talk(1, ms(5));
+    assert_eq!(call.stream().clock_rate(), Some(8000));
+}
+
+#[test]
+fn a_clock_that_nearly_fits_is_kept() {
+    let mut call = Call::new(44_100, Some(48_000));
+    call.talk(1000, ms(5));
+    assert_eq!(call.stream().clock_rate(), Some(48_000));
+}
+
 #[test]
 fn arrivals_that_step_back_harm_nothing() {
     let mut call = Call::known(8000);
