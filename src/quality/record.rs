@@ -111,18 +111,19 @@ pub(super) fn assumptions(
         return Vec::new();
     }
     let mut said = vec![
-        "losses and delays between the relay and a receiver are not known, and count as none but for the round trip"
+        "scores are up to the relay: what is lost or late between the relay and a receiver is not in them"
             .into(),
-        "the way from mouth to ear takes half of both legs' round trips".into(),
+        "mouth to ear takes half of both round trips, the jitter buffer, a packet and the codec's lookahead"
+            .into(),
         format!("receivers have a jitter buffer of {} ms", jitter_buffer.duration().as_millis()),
-        "terminals, rooms and expectations are the model's defaults, without echo cancellers' failures".into(),
+        "terminals, rooms and echo are as the model's default values have them".into(),
     ];
     if scores().any(|scores| scores.basis == Basis::Proxy) {
-        said.push("no figures are published for the codec: those of its proxy are configured".into());
+        said.push("a codec is rated by a proxy: the ITU-T has published no figures for it".into());
     }
     let streams = || directions.iter().flat_map(|(_, direction)| &direction.streams);
     if streams().any(|stream| stream.role == Role::Redundant) {
-        said.push("RED repairs nothing: its scores are the least that they can be".into());
+        said.push("RED repairs nothing: with losses, its scores are the least that they can be".into());
     }
     let client = rtt.client.first().map(|leg| leg.source);
     if client == Some(RttSource::Challenge) {

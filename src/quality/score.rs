@@ -142,11 +142,17 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// The greatest cause of a rating. Losses and late packets of a direction come from the leg that it has come by; a
+    /// The greatest cause of a rating. A codec's own share is the best that a call can be, and named only if it is more
+    /// than all others together. Losses and late packets of a direction come from the leg that it has come by; a
     /// delay from the leg that has two thirds of it.
     fn find(direction: Direction, rating: &Rating, inputs: &Inputs) -> Option<Self> {
         let points = |cause: Cause| cause.points(&rating.causes);
-        let cause = Cause::ALL.into_iter().max_by(|a, b| points(*a).total_cmp(&points(*b)))?;
+        let others = [Cause::Delay, Cause::Loss, Cause::Discard];
+        let cause = if points(Cause::Codec) > others.into_iter().map(points).sum() {
+            Cause::Codec
+        } else {
+            others.into_iter().max_by(|a, b| points(*a).total_cmp(&points(*b)))?
+        };
         let leg = match cause {
             Cause::Loss | Cause::Discard => Some(direction.leg()),
             Cause::Delay => longer(&inputs.rtt),
@@ -365,7 +371,11 @@ mod tests {
     }
 
     fn verdict(counts: &Counts, client: u64, peer: u64) -> Verdict {
-        let codec = Codec::known("pcmu").unwrap();
+        verdict_with("pcmu", counts, client, peer)
+    }
+
+    fn verdict_with(codec: &str, counts: &Counts, client: u64, peer: u64) -> Verdict {
+        let codec = Codec::known(codec).unwrap();
         let voice = Voice { codec: Some(&codec), has_clock: true, counts };
         let rtt = Legs { client: leg(client), peer: leg(peer) };
         judge(Direction::ClientToPeer, &voice, JitterBuffer::Ms40, &rtt).unwrap()
@@ -412,6 +422,12 @@ mod tests {
         assert_eq!(leg(200, 400), Some(Leg::Peer));
         assert_eq!(leg(300, 200), None);
         assert_eq!(leg(0, 0), None);
+    }
+
+    #[test]
+    fn a_codec_is_the_trouble_only_where_there_is_little_else() {
+        let cause = |lost| verdict_with("opus", &lossy(lost), 20, 20).trouble.unwrap().cause;
+        assert_eq!((cause(0), cause(4), cause(5)), (Cause::Codec, Cause::Codec, Cause::Loss));
     }
 
     #[test]
