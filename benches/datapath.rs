@@ -18,6 +18,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use sessions::{HEADROOM, Sessions};
 use tern::route::Transport;
 
+#[path = "support/calls.rs"]
+mod calls;
 #[path = "../tests/relay/client.rs"]
 #[allow(dead_code, reason = "shared with the tests of a whole relay")]
 mod client;
@@ -60,13 +62,20 @@ fn pure(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Listening to a packet, of one stream and among two thousand: those of a thousand sessions.
+/// Listening to a packet, of one stream and among two thousand: those of a thousand sessions. And the same with all that
+/// a session does beside it.
 fn listening(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("datapath/pure");
     for count in [1, 2_000] {
         let mut streams = streams::Streams::new(count);
         group.bench_function(BenchmarkId::new("hear a packet", count), |bencher| {
             bencher.iter(|| black_box(streams.hear()));
+        });
+    }
+    for count in [1, 1_000] {
+        let mut calls = calls::Calls::new(count);
+        group.bench_function(BenchmarkId::new("show a packet to its session", count), |bencher| {
+            bencher.iter(|| calls.see());
         });
     }
     group.finish();

@@ -20,6 +20,7 @@
 
 use std::hint::black_box;
 
+use calls::Calls;
 use cycle::Office;
 use messages::Samples;
 use sessions::Sessions;
@@ -27,6 +28,8 @@ use streams::Streams;
 
 #[path = "support/callgrind.rs"]
 mod callgrind;
+#[path = "support/calls.rs"]
+mod calls;
 #[path = "support/cycle.rs"]
 mod cycle;
 #[path = "support/messages.rs"]
@@ -121,6 +124,8 @@ fn quality() {
     count("hear a packet", || {
         black_box(streams.hear());
     });
+    let mut calls = Calls::new(TIMES as usize);
+    count("show a packet to its session", || calls.see());
 }
 
 fn engine() {
