@@ -3,6 +3,7 @@
 //! Everything below the workers takes the time as an argument, so that tests can move it. These types
 //! read no clock; `crate::clock` does.
 
+use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -60,6 +61,33 @@ impl Sub<Duration> for Time {
 /// Seconds since 1970, as credentials and nonces carry them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(pub u64);
+
+impl UnixTime {
+    /// The year, month and day, in UTC. Years are counted from March so that the leap day comes last.
+    #[must_use]
+    pub const fn date(self) -> (u64, u64, u64) {
+        let days = self.0 / 86_400 + 719_468;
+        let era = days / 146_097;
+        let day_of_era = days % 146_097;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let year = era * 400 + year_of_era + if month <= 2 { 1 } else { 0 };
+        (year, month, day)
+    }
+}
+
+/// As RFC 3339 has it: `2026-07-01T12:30:00Z`.
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = self.date();
+        let (hour, minute, second) = (self.0 / 3_600 % 24, self.0 / 60 % 60, self.0 % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
 
 /// Both clocks, read once per turn of a worker and passed down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

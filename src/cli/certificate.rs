@@ -7,7 +7,6 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
-use crate::config::civil_date;
 use crate::time::UnixTime;
 
 /// How long it lasts: short, so that nobody builds on it.
@@ -59,7 +58,7 @@ fn leaf_params(now: UnixTime, names: &[String]) -> Result<CertificateParams> {
 fn dated_params(now: UnixTime, names: Vec<String>) -> Result<CertificateParams> {
     let mut params = CertificateParams::new(names).context("a name does not fit into a certificate")?;
     let day = |seconds: u64| -> Result<_> {
-        let (year, month, day) = civil_date(UnixTime(seconds));
+        let (year, month, day) = UnixTime(seconds).date();
         Ok(date_time_ymd(i32::try_from(year)?, u8::try_from(month)?, u8::try_from(day)?))
     };
     // A day back: clocks differ.

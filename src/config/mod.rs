@@ -44,7 +44,7 @@ pub use secrets::{Secrets, read_one_secret};
 pub use server::{Level, Log, LogFormat, Server};
 pub use settings::Process;
 pub use tree::ENV_PREFIX;
-pub use values::{BitRate, Cidr, Moment, Period, PortRange, civil_date, transport_word};
+pub use values::{BitRate, Cidr, Moment, Period, PortRange, transport_word};
 
 /// The default path of the configuration.
 pub const DEFAULT_PATH: &str = "/etc/tern/tern.toml";

@@ -170,10 +170,7 @@ pub struct Moment(pub UnixTime);
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.0;
-        let (year, month, day) = civil_from_days(seconds / 86_400);
-        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        self.0.fmt(f)
     }
 }
 
@@ -200,34 +197,14 @@ impl FromNode for Moment {
     }
 }
 
-/// Days since 1970 of a date of the Gregorian calendar; years are counted from March so that the leap day
-/// comes last.
+/// Days since 1970 of a date of the Gregorian calendar, which is the way back from [`UnixTime::date`]; years are
+/// counted from March so that the leap day comes last.
 const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year - era * 400;
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// The year, month and day of a moment.
-#[must_use]
-pub const fn civil_date(time: UnixTime) -> (u64, u64, u64) {
-    civil_from_days(time.0 / 86_400)
-}
-
-/// The way back from [`days_from_civil`].
-const fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year_of_era + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
 }
 
 macro_rules! serialize_as_text {
