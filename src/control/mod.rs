@@ -1,10 +1,12 @@
-//! What people and programs may ask of a running relay, on the control runtime: none of it ever waits for a worker, and
-//! no worker for it. `/metrics` for Prometheus where the configuration says so; in the development mode a page that tests the
-//! relay from a browser.
+//! What people and programs may ask of a running relay, and where it writes what it has to say. `/metrics` for
+//! Prometheus where the configuration says so; the records of ended calls; in the development mode a page that tests the
+//! relay from a browser. None of it waits for a worker while packets do, and no worker ever waits for it.
 
 mod connections;
 mod metrics;
 mod page;
+mod records;
 
 pub use metrics::serve_metrics;
 pub use page::{Page, serve};
+pub use records::{RecordSink, Recorder};
