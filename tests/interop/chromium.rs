@@ -64,7 +64,7 @@ fn trusting_home(folder: &Path, root: &Path) -> Result<PathBuf, Missing> {
 }
 
 /// Runs the page's script with `task` and returns its report.
-fn browse(lab: &Lab, relay: &Relay, mut task: Value) -> Result<Value, Missing> {
+pub(crate) fn browse(lab: &Lab, relay: &Relay, mut task: Value) -> Result<Value, Missing> {
     let chromium = find_program("chromium").ok_or_else(|| Missing("the program chromium".into()))?;
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/node");
     if !scripts.join("node_modules/playwright-core").is_dir() {

@@ -4,10 +4,15 @@
 //! with another test's ports. Each host is a namespace without a name, held by one process; it goes, with everything
 //! that runs in it, when that process ends, and the process ends with its test, however the test ends.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
+use std::thread::scope;
 use std::time::Duration;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::process::{find_program, leashed, wait_for};
 use crate::skip::Missing;
@@ -156,6 +161,16 @@ impl Lab {
     /// A command on the relay's host, whose process is the program itself.
     pub(crate) fn on_relay(&self, program: &str) -> Command {
         self.relay.direct_command(program)
+    }
+
+    /// Does something on the clients' host: sockets and threads that are made there stay there.
+    pub(crate) fn among_clients<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let namespace = File::open(format!("/proc/{}/ns/net", self.clients.pid)).unwrap();
+        let enter = move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            work()
+        };
+        scope(|scope| scope.spawn(enter).join().expect("what is done there succeeds"))
     }
 
     /// A command on the clients' host, or the name of the program that is missing.

@@ -9,7 +9,12 @@
 mod authority;
 mod chromium;
 mod coturn;
+#[path = "../support/dice.rs"]
+mod dice;
+#[path = "../support/hop.rs"]
+mod hop;
 mod ice_clients;
+mod impaired;
 mod lab;
 mod process;
 mod relay;

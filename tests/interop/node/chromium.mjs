@@ -1,5 +1,6 @@
 // Two relay-only peer connections in one page of headless Chromium: audio and a data channel, both ways.
-// Argument: JSON {chromium, iceServers, seconds, expect: "call" | "error"}. Prints one line of JSON; the caller judges it.
+// Argument: JSON {chromium, iceServers, seconds, expect: "call" | "error" | "statistics"}; for statistics, iceServers has a
+// list for each of the two. Prints one line of JSON; the caller judges it.
 
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
@@ -25,7 +26,7 @@ try {
   const page = await browser.newPage();
   page.on("console", (message) => console.error(`page: ${message.text()}`));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  const report = await page.evaluate(task.expect === "call" ? call : candidateError, task);
+  const report = await page.evaluate({ call, error: candidateError, statistics }[task.expect], task);
   console.log(JSON.stringify(report));
 } finally {
   await browser.close();
@@ -135,4 +136,60 @@ async function call({ iceServers, seconds }) {
   );
   ends.forEach((end) => end.close());
   return { rounds, inOrder, audio: counts, pairs, errors };
+}
+
+// Runs in the page: a call of audio only, each end with servers of its own; what both ends say about it when nothing is
+// on the way any more.
+async function statistics({ iceServers, seconds }) {
+  const ends = iceServers.map((servers) => new RTCPeerConnection({ iceServers: servers, iceTransportPolicy: "relay" }));
+  ends.forEach((end, index) => {
+    end.onicecandidate = ({ candidate }) => candidate && ends[1 - index].addIceCandidate(candidate);
+  });
+  const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  const media = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const senders = ends.map((end) => end.addTrack(media.getAudioTracks()[0], media));
+  await ends[0].setLocalDescription(await ends[0].createOffer());
+  await ends[1].setRemoteDescription(ends[0].localDescription);
+  await ends[1].setLocalDescription(await ends[1].createAnswer());
+  await ends[0].setRemoteDescription(ends[1].localDescription);
+
+  const look = (end) =>
+    end.getStats().then((report) => {
+      const stats = [...report.values()];
+      const of = (type) => stats.find((entry) => entry.type === type);
+      const byId = (id) => stats.find((entry) => entry.id === id);
+      const pair = byId(of("transport")?.selectedCandidatePairId);
+      return {
+        outbound: of("outbound-rtp"),
+        inbound: of("inbound-rtp"),
+        remoteInbound: of("remote-inbound-rtp"),
+        pair,
+        local: pair && byId(pair.localCandidateId),
+        codec: byId(of("inbound-rtp")?.codecId),
+      };
+    });
+  const connected = () => ends.every((end) => end.connectionState === "connected");
+  for (let waited = 0; !connected(); waited += 50) {
+    if (waited > 60_000) throw new Error(`no connection: ${ends.map((end) => end.connectionState)}`);
+    await sleep(50);
+  }
+  // As the call goes, once a second.
+  const course = [];
+  for (let second = 0; second < seconds; second += 1) {
+    await sleep(1_000);
+    course.push(await Promise.all(ends.map(look)));
+  }
+  await Promise.all(senders.map((sender) => sender.replaceTrack(null)));
+  let last = "";
+  for (let waited = 0; waited < 30_000; waited += 1_000) {
+    await sleep(1_000);
+    const now = JSON.stringify((await Promise.all(ends.map(look))).map(({ outbound, inbound }) => [
+      outbound.packetsSent, inbound.packetsReceived, inbound.packetsLost,
+    ]));
+    if (now === last) break;
+    last = now;
+  }
+  const end = await Promise.all(ends.map(look));
+  ends.forEach((connection) => connection.close());
+  return { course, end };
 }
