@@ -187,6 +187,24 @@ fn an_interval_waits_for_what_may_come_late() {
 }
 
 #[test]
+fn what_comes_after_it_was_reported_lost_is_one_loss_less_later() {
+    let mut pair = Pair::new();
+    pair.see_all([0, 1, 3, 4]);
+    let mut sum = pair.stream().take_interval().counts;
+    sum += pair.stream().take_interval().counts;
+    assert_eq!((sum.received, sum.lost), (4, 1));
+    assert_eq!(pair.see(2), Seen::Late);
+    sum += pair.stream().take_interval().counts;
+    assert_eq!((sum.received, sum.lost), (5, 1));
+    pair.see_all([5, 7]);
+    sum += pair.stream().finish().counts;
+    assert_eq!((sum.expected, sum.received, sum.lost), (8, 7, 1));
+    // The runs that intervals have reported stay.
+    let counts = pair.counts();
+    assert_eq!((counts.lost, counts.runs()), (1, 2));
+}
+
+#[test]
 fn a_gap_waits_one_interval_at_most() {
     let mut pair = Pair::new();
     pair.see_all([0, 1, 3, 4]);

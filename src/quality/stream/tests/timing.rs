@@ -171,6 +171,42 @@ fn after_a_hold_packets_are_measured_anew() {
 }
 
 #[test]
+fn during_a_hold_clocks_may_drift_apart() {
+    let mut call = Call::known(8000);
+    call.talk(100, ms(10));
+    call.pass(Duration::from_secs(60));
+    call.sent = call.sent + ms(120);
+    call.talk(100, ms(10));
+    assert!(call.jitter() < Duration::from_nanos(10));
+    assert_eq!(call.counts().discarded, [0; 4]);
+}
+
+#[test]
+fn intervals_before_a_hold_say_nothing_of_those_after() {
+    let mut call = Call::known(8000);
+    call.talk(1, ms(300));
+    call.talk(100, ms(10));
+    call.stream().take_interval();
+    call.sent = call.sent + Duration::from_secs(30);
+    call.talk(100, ms(10));
+    call.stream().take_interval();
+    call.talk(100, ms(10));
+    assert_eq!(call.counts().discarded, [0; 4]);
+}
+
+#[test]
+fn after_a_hold_the_fastest_packet_is_the_measure_too() {
+    let mut call = Call::known(8000);
+    call.talk(10, ms(10));
+    call.sent = call.sent + Duration::from_secs(30);
+    call.talk(1, ms(60));
+    call.talk(1, ms(10));
+    call.talk(100, ms(30));
+    call.talk(5, ms(55));
+    assert_eq!(call.counts().discarded, [5, 0, 0, 0]);
+}
+
+#[test]
 fn a_timestamp_that_jumps_without_a_silence_is_no_jitter() {
     for jump in [1 << 31, 1 << 20, u32::MAX - (1 << 20)] {
         let mut call = Call::known(8000);
@@ -381,10 +417,12 @@ fn a_clock_that_arrivals_refute_is_not_kept() {
     let heard = call.stream().take_interval();
     assert!(heard.jitter.unwrap().last < Duration::from_micros(1), "{heard:?}");
     assert_eq!(heard.counts.discarded, [0; 4]);
-    // A third one is believed again.
-    call.hint = Some(8000);
-    call.talk(1, ms(5));
-    assert_eq!(call.stream().clock_rate(), Some(8000));
+    // Another one is believed again, and after it the first.
+    for rate in [8000, 48_000] {
+        call.hint = Some(rate);
+        call.talk(1, ms(5));
+        assert_eq!(call.stream().clock_rate(), Some(rate));
+    }
 }
 
 #[test]
