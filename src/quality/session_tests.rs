@@ -267,6 +267,19 @@ fn an_unknown_payload_type_is_what_its_clock_says() {
 }
 
 #[test]
+fn a_payload_type_that_stands_for_something_else_has_no_score() {
+    let mut call = Call::new();
+    // 96 is a picture's by default; here it has a voice's clock.
+    let mut senders = [sender(ClientToPeer, 1, 96).with_ticks(960), sender(PeerToClient, 2, OPUS)];
+    call.interval(&mut senders, all_come);
+    let interval = call.interval(&mut senders, all_come);
+    let stream = &interval.directions.client_to_peer.streams[0];
+    assert_eq!((stream.media, stream.codec, stream.clock_rate), (Media::Audio, None, Some(48_000)));
+    assert_eq!(missing(&interval, ClientToPeer), Some(Missing::Codec));
+    assert!(interval.directions.peer_to_client.streams[0].codec.is_some());
+}
+
+#[test]
 fn a_few_packets_have_no_score() {
     let mut call = Call::new();
     call.check(ms(20), ms(20));

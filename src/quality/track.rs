@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Glance;
-use super::codec::{Media, Role};
+use super::codec::{CodecId, Media, Role};
 use super::interval::{IntervalStream, is_voice};
 use super::mark::Watch;
 use super::record::RecordStream;
@@ -134,7 +134,7 @@ impl Track {
         Some(IntervalStream {
             ssrc: self.stream.ssrc(),
             payload_type: self.media_type,
-            codec: settings.codecs.id(self.media_type),
+            codec: self.codec(settings),
             media: kind.media,
             role: kind.role,
             clock_rate: kind.clock_rate,
@@ -150,7 +150,10 @@ impl Track {
         RecordStream {
             ssrc: self.stream.ssrc(),
             payload_type: self.media_type,
-            codec: settings.codecs.codec(self.media_type).map(|codec| codec.name.clone()),
+            codec: self
+                .codec(settings)
+                .and_then(|id| settings.codecs.get(id))
+                .map(|codec| codec.name.clone()),
             media: kind.media,
             role: kind.role,
             clock_rate: kind.clock_rate,
@@ -164,9 +167,18 @@ impl Track {
         }
     }
 
+    /// What the payload type stands for; nothing if the stream has another clock than that would have: payload types are
+    /// agreed upon call by call, and in this one it stands for something else.
+    fn codec(&self, settings: &Settings) -> Option<CodecId> {
+        let id = settings.codecs.id(self.media_type)?;
+        let (told, shown) = (settings.codecs.get(id)?.clock_rate, self.stream.clock_rate());
+        let agrees = told.is_none() || shown.is_none() || told == shown;
+        (agrees || is_guest(settings, self.media_type)).then_some(id)
+    }
+
     /// By the codec; of one that is not known, by the clock: pictures have 90 kHz (RFC 3551), and nothing else has.
     fn kind(&self, settings: &Settings) -> Kind {
-        let codec = settings.codecs.codec(self.media_type);
+        let codec = self.codec(settings).and_then(|id| settings.codecs.get(id));
         let known = codec.and_then(|codec| codec.clock_rate);
         let clock_rate = known.or_else(|| self.stream.clock_rate());
         let by_clock = match clock_rate {
