@@ -11,6 +11,11 @@ use crate::time::{Now, Time, UnixTime};
 /// cut off at zero in a process that has just started.
 const BEFORE_START: Duration = Duration::from_secs(24 * 3600);
 
+/// Nanoseconds that a packet may have waited in a socket when it is read.
+const LONGEST_WAIT: u64 = 10_000_000_000;
+/// Nanoseconds after a reading for which it is still used.
+const LONGEST_TURN: u64 = 1_000_000_000;
+
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
 /// Reads the monotonic clock and the wall clock.
@@ -80,11 +85,17 @@ impl Default for Clock {
 }
 
 impl Reading {
-    /// When a packet with the kernel's timestamp (nanoseconds since 1970) came, on the monotonic clock.
-    /// Never later than the reading: a stepped wall clock must not bring packets from the future.
+    /// When a packet with the kernel's timestamp (nanoseconds since 1970) came, on the monotonic clock. That may be
+    /// after the reading: sockets are read for a while after it. A timestamp that is further off than a packet can be
+    /// comes from a wall clock that was stepped in between, and the reading stands for it.
     #[must_use]
     pub fn arrival(&self, unix_nanos: u64) -> Time {
-        self.now.time - Duration::from_nanos(self.unix_nanos.saturating_sub(unix_nanos))
+        let (age, ahead) =
+            (self.unix_nanos.saturating_sub(unix_nanos), unix_nanos.saturating_sub(self.unix_nanos));
+        if age > LONGEST_WAIT || ahead > LONGEST_TURN {
+            return self.now.time;
+        }
+        self.now.time + Duration::from_nanos(ahead) - Duration::from_nanos(age)
     }
 }
 
@@ -127,6 +138,14 @@ mod tests {
     fn a_kernel_timestamp_becomes_a_point_on_the_monotonic_clock() {
         let reading = Clock::new().read();
         assert_eq!(reading.arrival(reading.unix_nanos - 5), reading.now.time - Duration::from_nanos(5));
-        assert_eq!(reading.arrival(reading.unix_nanos + 5), reading.now.time);
+        assert_eq!(reading.arrival(reading.unix_nanos + 5), reading.now.time + Duration::from_nanos(5));
+    }
+
+    #[test]
+    fn a_stepped_wall_clock_moves_no_packet_far() {
+        let reading = Clock::new().read();
+        let hour = 3_600_000_000_000;
+        assert_eq!(reading.arrival(reading.unix_nanos - hour), reading.now.time);
+        assert_eq!(reading.arrival(reading.unix_nanos + hour), reading.now.time);
     }
 }

@@ -79,7 +79,7 @@ fn try_bind(listener: &ListenerSettings, workers: u8) -> Result<Bound, StartErro
             reuse_port: true,
             receive_buffer: Some(LISTENER_BUFFER),
             send_buffer: Some(LISTENER_BUFFER),
-            ..UdpOptions::default()
+            timestamps: true,
         };
         probe(address, "UDP", |address| UdpSocket::bind_listener(address, &UdpOptions::default()).map(drop))?;
         for _ in 0..workers {

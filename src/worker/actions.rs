@@ -96,7 +96,8 @@ impl Worker {
     ) -> io::Result<()> {
         let socket = match kind {
             RelayKind::Udp => {
-                let udp = UdpSocket::bind_relay(bind, &UdpOptions::default())?;
+                let udp =
+                    UdpSocket::bind_relay(bind, &UdpOptions { timestamps: true, ..UdpOptions::default() })?;
                 self.poller.add(&udp, Self::relay_token(id), Interest::READ)?;
                 RelaySocket::Udp(udp)
             }

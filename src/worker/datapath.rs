@@ -12,6 +12,7 @@ use super::stream::Stage;
 use crate::metrics::{Loss, Path};
 use crate::net::udp::{Packet, Payload, SendHeader};
 use crate::route::{ChannelValue, Client, Endpoint, Header, LinkId, Miss, RelayId, Transport};
+use crate::time::Time;
 use crate::wire::channel_data::{self, HEADER_LEN};
 use crate::wire::stun::{self, TransactionId};
 
@@ -26,6 +27,8 @@ pub(super) struct Arrival {
     pub(super) tos: u8,
     /// None for a stream, whose segments' headers nobody sees.
     pub(super) ttl: Option<u8>,
+    /// When it came, as nearly as is known.
+    pub(super) at: Time,
 }
 
 /// Where in the received batch a client's message lies.

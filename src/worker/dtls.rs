@@ -304,7 +304,7 @@ impl Worker {
             self.dtls_close(id);
             return;
         }
-        let arrival = Arrival { client: link.client, tos: 0, ttl: None };
+        let arrival = Arrival { client: link.client, tos: 0, ttl: None, at: now };
         let expired = link.session.as_mut().filter(|session| session.deadline().is_some_and(|at| at <= now));
         let result = expired.map_or(Ok(()), |session| session.expire(now));
         self.dtls_poll(id, &arrival);
@@ -359,7 +359,7 @@ impl Worker {
         self.claim_flow(tuple);
         self.count_established(id);
         let Some(Link::Dtls(link)) = self.links.get(id.0) else { return };
-        let arrival = Arrival { client: link.client, tos: 0, ttl: Some(u8::MAX) };
+        let arrival = Arrival { client: link.client, tos: 0, ttl: Some(u8::MAX), at: self.now.time };
         self.client_bytes(&arrival, message, None);
         if self.forward.take().is_some() {
             self.counters.lose(Loss::Misrouted);

@@ -60,16 +60,18 @@ impl Worker {
         let Some(bytes) = packet.buffer.get(range) else { return };
         let meta = packet.meta;
         let server = SocketAddr::new(meta.destination, listener.port());
+        let came = self.arrival(&meta);
         match classify(bytes, self.engine_settings.relay.legacy_channels) {
             Kind::Stun | Kind::ChannelData if listener.settings.speaks(Transport::Udp) => {
                 let client = listener.client(Transport::Udp, meta.source, server, None);
-                let arrival = Arrival { client, tos: meta.tos, ttl: Some(meta.ttl) };
+                let arrival = Arrival { client, tos: meta.tos, ttl: Some(meta.ttl), at: came };
                 let slot = Slot { index, start };
                 self.client_bytes(&arrival, bytes, Some(slot));
             }
             Kind::Dtls if listener.dtls.is_some() => {
                 let client = listener.client(Transport::Dtls, meta.source, server, None);
-                self.dtls_datagram(at, Arrival { client, tos: meta.tos, ttl: Some(meta.ttl) }, bytes);
+                let arrival = Arrival { client, tos: meta.tos, ttl: Some(meta.ttl), at: came };
+                self.dtls_datagram(at, arrival, bytes);
             }
             Kind::Stun | Kind::ChannelData | Kind::Dtls => self.counters.lose(Loss::NotSpoken),
             Kind::Zrtp | Kind::Rtp | Kind::Quic | Kind::Unknown => self.counters.lose(Loss::UnknownProtocol),

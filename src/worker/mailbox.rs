@@ -17,6 +17,7 @@ use crate::engine;
 use crate::net::poll::Waker;
 use crate::net::udp::UdpSocket;
 use crate::route::{Client, ListenerId};
+use crate::time::Time;
 
 /// Commands that may wait.
 const COMMANDS: usize = 16;
@@ -61,6 +62,8 @@ pub(super) enum Transfer {
         tos: u8,
         /// Hop limit as it arrived.
         ttl: u8,
+        /// When it did.
+        at: Time,
         /// The whole datagram.
         bytes: Box<[u8]>,
     },
@@ -194,7 +197,8 @@ mod tests {
             let end = std::net::SocketAddr::from(([192, 0, 2, 1], 1)).into();
             let tuple = FiveTuple { client: end, server: end, transport: Transport::Udp };
             let client = Client { tuple, listener: ListenerId(0), link: None };
-            mailbox.transfer(Transfer::Datagram { client, tos: 0, ttl: 9, bytes: vec![0; 65_000].into() })
+            let bytes = vec![0; 65_000].into();
+            mailbox.transfer(Transfer::Datagram { client, tos: 0, ttl: 9, at: Time::ZERO, bytes })
         };
         let sent = (0..TRANSFERS).take_while(|_| send()).count();
         assert!((100..TRANSFERS).contains(&sent), "{sent}");

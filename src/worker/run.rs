@@ -22,12 +22,12 @@ use super::relays::Relays;
 use super::settings::WorkerSettings;
 use super::sources::Sources;
 use super::stream::Stream;
-use crate::clock::Clock;
+use crate::clock::{Clock, Reading};
 use crate::engine::{self, ConnectionId, Engine, Input};
 use crate::metrics::{Counters, Loss, Path, Traffic};
 use crate::net::dtls::HalfOpen;
 use crate::net::poll::{Event, Events, Interest, Poller};
-use crate::net::udp::{Batch, SendBatch, SendStats};
+use crate::net::udp::{Batch, PacketMeta, SendBatch, SendStats};
 use crate::route::{Arena, FiveTuple, LinkId, RelayId, Table, place};
 use crate::time::{Now, Time};
 
@@ -91,7 +91,9 @@ pub(super) enum Link {
 pub(crate) struct Worker {
     pub(super) index: u8,
     pub(super) clock: Clock,
+    /// Of the turn's beginning.
     pub(super) now: Now,
+    reading: Reading,
     pub(super) poller: Poller,
     pub(super) settings: Arc<WorkerSettings>,
     pub(super) engine_settings: Arc<engine::Settings>,
@@ -149,11 +151,13 @@ impl Worker {
     pub(crate) fn new(parts: Parts) -> io::Result<Self> {
         let Parts { index, listeners, settings, engine_settings, shared, seed, .. } = parts;
         let clock = Clock::new();
+        let reading = clock.read();
         let handshakes = settings.dtls.handshakes;
         let mut worker = Self {
             index,
             clock,
-            now: clock.now(),
+            now: reading.now,
+            reading,
             poller: Poller::new()?,
             settings,
             engine: Engine::new(Arc::clone(&engine_settings), shared.clone(), index, seed),
@@ -188,7 +192,7 @@ impl Worker {
             mailboxes: parts.mailboxes,
             inbox: parts.inbox,
             counters: parts.counters,
-            overload: Overload::new(clock.now().time),
+            overload: Overload::new(reading.now.time),
             sampling: Sampling::default(),
             stopping: false,
         };
@@ -224,7 +228,8 @@ impl Worker {
             let idle_from = self.clock.now().time;
             let timeout = deadline.map(|at| at.since(idle_from));
             self.poller.wait(&mut events, timeout)?;
-            let last = std::mem::replace(&mut self.now, self.clock.now());
+            self.reading = self.clock.read();
+            let last = std::mem::replace(&mut self.now, self.reading.now);
             self.weigh(idle_from.since(last.time), self.now.time.since(idle_from));
             for event in events.iter() {
                 self.dispatch(event, &mut batch);
@@ -392,6 +397,11 @@ impl Worker {
     pub(super) fn feed(&mut self, input: Input<'_>) {
         self.engine.handle(self.now, input);
         self.act();
+    }
+
+    /// When the kernel had received it, or where it does not say, when the turn began.
+    pub(super) fn arrival(&self, meta: &PacketMeta) -> Time {
+        meta.timestamp.map_or(self.now.time, |timestamp| self.reading.arrival(timestamp))
     }
 
     /// The relay's token for the poller.

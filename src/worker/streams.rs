@@ -299,7 +299,7 @@ impl Worker {
         stream.greeted = true;
         stream.active = self.now.time;
         let tos = self.settings.media.stream_dscp.apply(stream.tos);
-        let arrival = Arrival { client: stream.client, tos, ttl: None };
+        let arrival = Arrival { client: stream.client, tos, ttl: None, at: self.now.time };
         self.client_bytes(&arrival, frame, None);
         let Some(worker) = self.forward.take() else { return true };
         if let Some(Link::Stream(stream)) = self.links.get_mut(id.0) {

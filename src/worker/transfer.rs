@@ -11,9 +11,10 @@ use crate::route::{FiveTuple, LinkId, Transport};
 impl Worker {
     /// A datagram of a client that `worker` serves, or is to serve. A full mailbox drops it.
     pub(super) fn hand_over_datagram(&mut self, worker: u8, arrival: &Arrival, bytes: &[u8]) {
-        let Arrival { client, tos, ttl } = *arrival;
+        let Arrival { client, tos, ttl, at } = *arrival;
         self.counters.copied.add(bytes.len() as u64);
-        let transfer = Transfer::Datagram { client, tos, ttl: ttl.unwrap_or(u8::MAX), bytes: bytes.into() };
+        let ttl = ttl.unwrap_or(u8::MAX);
+        let transfer = Transfer::Datagram { client, tos, ttl, at, bytes: bytes.into() };
         self.send_transfer(worker, transfer);
     }
 
@@ -54,8 +55,8 @@ impl Worker {
     pub(super) fn take_over(&mut self, transfer: Transfer) {
         self.from_mailbox = true;
         match transfer {
-            Transfer::Datagram { client, tos, ttl, bytes } => {
-                let arrival = Arrival { client, tos, ttl: Some(ttl) };
+            Transfer::Datagram { client, tos, ttl, at, bytes } => {
+                let arrival = Arrival { client, tos, ttl: Some(ttl), at };
                 if client.tuple.transport == Transport::Dtls {
                     self.dtls_datagram(usize::from(client.listener.0), arrival, &bytes);
                 } else {

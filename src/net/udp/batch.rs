@@ -231,11 +231,11 @@ fn describe(slot: &Slot, local: IpAddr) -> Received {
             (libc::IPPROTO_IP, libc::IP_TOS) | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
                 meta.tos = control.tos().unwrap_or(meta.tos);
             }
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => meta.timestamp = control.timestamp(),
             (libc::IPPROTO_IP, libc::IP_PKTINFO) | (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 meta.destination = control.destination().unwrap_or(meta.destination);
             }
             _ => {
-                meta.timestamp = control.timestamp().or(meta.timestamp);
                 overflow = control.overflow().or(overflow);
                 segment = control.segment().or(segment);
             }

@@ -101,6 +101,14 @@ impl UdpSocket {
         SockRef::from(self).send_buffer_size()
     }
 
+    /// Whether datagrams come with the time at which the kernel received them, from now on.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn set_timestamps(&self, on: bool) -> io::Result<()> {
+        timestamps(self.as_fd(), on)
+    }
+
     /// Receive what waits, as many datagrams as the batch has slots. Replaces what the batch held; zero when
     /// nothing waits. Errors of datagrams sent earlier are not reported here but by [`UdpSocket::recv_error`].
     ///
@@ -271,7 +279,7 @@ fn open(addr: SocketAddr, options: &UdpOptions) -> io::Result<Socket> {
     enable(&socket, v6, libc::IP_RECVTTL, libc::IPV6_RECVHOPLIMIT)?;
     option::set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
     if options.timestamps {
-        option::set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+        timestamps(socket.as_fd(), true)?;
     }
     dont_fragment(socket.as_fd(), v6, false)?;
     if let Some(bytes) = options.receive_buffer {
@@ -286,6 +294,11 @@ fn open(addr: SocketAddr, options: &UdpOptions) -> io::Result<Socket> {
 fn enable(socket: &Socket, v6: bool, v4_name: i32, v6_name: i32) -> io::Result<()> {
     let (level, name) = if v6 { (libc::IPPROTO_IPV6, v6_name) } else { (libc::IPPROTO_IP, v4_name) };
     option::set(socket.as_fd(), level, name, 1)
+}
+
+/// As long as any socket of the machine wants them, the kernel reads its clock for every packet that comes in.
+fn timestamps(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    option::set(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, i32::from(on))
 }
 
 fn dont_fragment(fd: BorrowedFd<'_>, v6: bool, on: bool) -> io::Result<()> {
