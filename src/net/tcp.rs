@@ -246,6 +246,15 @@ impl TcpStream {
         control::iterate(buffer.used()).find_map(|control| control.tos())
     }
 
+    /// How long the other end takes to acknowledge what is sent to it, smoothed by the system; none before it has
+    /// acknowledged anything. An acknowledgment that waits for company (up to 40 ms with Linux) is in it where little is
+    /// sent.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        let micros = option::tcp_round_trip(self.socket.as_fd()).ok()?;
+        (micros > 0).then(|| Duration::from_micros(micros.into()))
+    }
+
     /// Set the DSCP of what this end sends, 0 to 63.
     ///
     /// # Errors

@@ -167,6 +167,17 @@ fn the_tos_of_an_accepted_connection_can_be_read() {
 }
 
 #[test]
+fn a_connection_knows_its_round_trip() {
+    for any in ["127.0.0.1:0", "[::1]:0"] {
+        let listener = TcpListener::bind(addr(any), &TcpOptions::default()).unwrap();
+        let _client = StdStream::connect(listener.local_addr()).unwrap();
+        // The handshake is the first round trip.
+        let found = accept(&listener).stream.round_trip().unwrap();
+        assert!(found < Duration::from_secs(10), "{found:?}");
+    }
+}
+
+#[test]
 fn an_aborted_connection_is_reset() {
     let listener = TcpListener::bind(addr("127.0.0.1:0"), &TcpOptions::default()).unwrap();
     let mut client = StdStream::connect(listener.local_addr()).unwrap();

@@ -1,4 +1,4 @@
-//! Socket options that are integers, and the packet options of a TCP connection.
+//! Socket options that are integers, the packet options of a TCP connection and its round-trip time.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -38,4 +38,22 @@ pub(in crate::net) fn packet_options<const N: usize>(
     }
     buffer.set_used(usize::try_from(length).unwrap_or(0));
     Ok(())
+}
+
+/// Microseconds of a connection's smoothed round-trip time (TCP_INFO); zero if none was measured yet.
+pub(in crate::net) fn tcp_round_trip(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    // SAFETY: all-zero is a valid value of this struct of integers.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).unwrap_or(0);
+    // SAFETY: the kernel writes at most `length` bytes, all within `info`, and the new length, during the call only.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(info.tcpi_rtt) }
 }
