@@ -53,6 +53,8 @@ pub(super) struct Opening {
     wish: Wish,
     sockets: PerFamily<Socket>,
     next: Socket,
+    /// How long the client took to answer its challenge.
+    turnaround: Option<Duration>,
     tries: u8,
     /// Ports that somebody else has, held so that they are not drawn again.
     spent: Vec<RelayPort>,
@@ -108,6 +110,7 @@ impl Engine {
             permissions: SmallVec::new(),
             channels: SmallVec::new(),
             ticket: wish.mobility.then_some(0),
+            answered: user.turnaround.map_or(0, |turnaround| turnaround.issued),
             tcp: wish.tcp,
             opening: true,
         });
@@ -117,6 +120,7 @@ impl Engine {
             wish,
             sockets: PerFamily::default(),
             next: Socket::Unwanted,
+            turnaround: user.turnaround.map(|turnaround| turnaround.took),
             tries: TRIES,
             spent: Vec::new(),
         };
@@ -385,6 +389,9 @@ impl Engine {
         });
         if let Some(relay) = first {
             self.event(Event::Allocated { relay, tuple: client.tuple, owner });
+            if let Some(turnaround) = opening.turnaround {
+                self.event(Event::Challenged { relay, turnaround });
+            }
         }
         self.answer_and_remember(now, &opening.origin, bytes);
     }

@@ -40,6 +40,8 @@ pub(super) struct Allocation {
     pub(super) channels: SmallVec<[Channel; 1]>,
     /// How often the ticket was renewed, if mobility was asked for (RFC 8016).
     pub(super) ticket: Option<u32>,
+    /// When the last nonce that answered a challenge was issued, see [`super::auth::Turnaround`].
+    pub(super) answered: u32,
     /// Relays TCP instead of UDP (RFC 6062).
     pub(super) tcp: bool,
     /// Waits for its sockets; answers nothing else yet.

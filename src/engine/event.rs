@@ -1,5 +1,7 @@
 //! What the engine reports of itself. The worker counts every event by its kind and reason; some are logged.
 
+use std::time::Duration;
+
 use super::OwnerId;
 use crate::route::{FiveTuple, RelayId};
 
@@ -28,6 +30,14 @@ pub enum Event {
         tuple: FiveTuple,
         /// Its user.
         owner: OwnerId,
+    },
+    /// A client has answered a challenge (401, 438), just after it was sent.
+    Challenged {
+        /// A relay of its allocation.
+        relay: RelayId,
+        /// From the challenge to the answer: the network's round trip and the client's own time. An answer that was lost
+        /// and sent again makes it longer.
+        turnaround: Duration,
     },
     /// An allocation ended.
     Released {

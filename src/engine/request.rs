@@ -3,7 +3,7 @@
 //! An answer leaves here whole: attributes in the order RFC 8489 section 14 wants, integrity of the kind that the
 //! request used, FINGERPRINT where the client sent one.
 
-use super::auth::{Authenticated, IntegrityKey, Rejection};
+use super::auth::{Authenticated, IntegrityKey, Rejection, Turnaround};
 use super::refusal::{Code, Refusal};
 use super::tcp::Connection;
 use super::{Action, ConnectionId, DropReason, Engine, Event};
@@ -85,13 +85,29 @@ impl Engine {
         let user = self.authenticate(now, origin, message)?;
         origin.key = Some(user.key);
         check_known(message)?;
-        match origin.method {
+        let done = match origin.method {
             Method::ALLOCATE => self.allocate(now, origin, message, &user),
             Method::REFRESH => self.refresh(now, origin, message, &user),
             Method::CREATE_PERMISSION => self.create_permission(now, origin, message, &user),
             Method::CHANNEL_BIND => self.channel_bind(now, origin, message, &user),
             Method::CONNECT => self.connect(now, origin, message, &user),
             _ => self.connection_bind(now, origin, message, &user),
+        };
+        if let Some(turnaround) = user.turnaround.filter(|_| done.is_ok()) {
+            self.note_turnaround(origin.client, turnaround);
+        }
+        done
+    }
+
+    /// The first use of a nonce answers the challenge that it came with.
+    fn note_turnaround(&mut self, client: Client, turnaround: Turnaround) {
+        let key = self.allocation_of(&client.tuple);
+        let Some(allocation) = key.and_then(|key| self.allocations.get_mut(key)) else { return };
+        let Turnaround { issued, took } = turnaround;
+        if std::mem::replace(&mut allocation.answered, issued) != issued
+            && let Some(relay) = allocation.first_relay()
+        {
+            self.event(Event::Challenged { relay, turnaround: took });
         }
     }
 

@@ -341,6 +341,7 @@ impl Counters {
             }
             Event::Moved { .. } => self.moved.add(1),
             Event::Shed => self.shed.add(1),
+            Event::Challenged { .. } => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tern::engine::Event;
 use tern::engine::auth::{Token, TokenCipher, TokenKey, TokenKeys};
 use tern::time::UnixTime;
 use tern::wire::stun::{AttributeType, Method};
@@ -31,6 +32,44 @@ fn an_expired_credential_keeps_its_call() {
     caller.refresh(&mut rig, 0).good();
     caller.nonce = None;
     assert_eq!(caller.allocate(&mut rig, |_| {}).code, 401);
+}
+
+fn turnarounds(rig: &Rig) -> Vec<u128> {
+    let took = |event: &Event| match event {
+        // Told in steps of a millisecond.
+        Event::Challenged { turnaround, .. } => Some((turnaround.as_millis() + 5) / 10 * 10),
+        _ => None,
+    };
+    rig.events.iter().filter_map(took).collect()
+}
+
+/// The way to a client is timed by the nonce of its challenge: at the nonce's first use, if that comes at once.
+#[test]
+fn the_answer_to_a_challenge_is_timed_once() {
+    let mut rig = Rig::new(&Setup { nonce_lifetime: Duration::from_secs(60), ..Setup::default() });
+    let mut caller = Caller::new(udp("84.1.2.3:5000"), "alice");
+    caller.greet(&mut rig);
+    rig.pass(Duration::from_millis(80));
+    caller.allocate(&mut rig, |_| {}).good();
+    rig.pass(Duration::from_millis(500));
+    caller.permit(&mut rig, &[PEER]).good();
+    assert_eq!(turnarounds(&rig), [80]);
+    // A stale nonce is a challenge as well.
+    rig.pass(Duration::from_secs(100));
+    rig.events.clear();
+    assert_eq!(caller.request_once(&mut rig, Method::REFRESH, |_| {}).code, 438);
+    rig.pass(Duration::from_millis(30));
+    caller.request_once(&mut rig, Method::REFRESH, |_| {}).good();
+    rig.pass(Duration::from_millis(30));
+    caller.bind(&mut rig, 0x4000, PEER).good();
+    assert_eq!(turnarounds(&rig), [30]);
+    // Whoever takes his time says nothing of the way.
+    let mut slow = Caller::new(udp("84.1.2.3:5001"), "alice");
+    slow.greet(&mut rig);
+    rig.pass(Duration::from_secs(5));
+    rig.events.clear();
+    slow.allocate(&mut rig, |_| {}).good();
+    assert_eq!(turnarounds(&rig), []);
 }
 
 /// Another credential of the same user is the same user.

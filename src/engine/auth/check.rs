@@ -109,7 +109,8 @@ impl Authenticator {
         match self.nonces.check(now.unix, realm, source.ip(), claim.nonce) {
             Ok(nonce_relay) => {
                 let expires = session.expires();
-                Ok(Authenticated { user: user.to_vec(), owner, key, expires, nonce_relay, kind })
+                let turnaround = self.nonces.turnaround(now, source, claim.nonce);
+                Ok(Authenticated { user: user.to_vec(), owner, key, expires, nonce_relay, turnaround, kind })
             }
             Err(fault) => Err(Rejection::Stale { key, fault }),
         }

@@ -20,7 +20,9 @@ mod tests;
 use std::net::SocketAddr;
 
 pub use key::{IntegrityKey, KEY_MAX, Signature};
-pub use nonce::{FLEET_KEYS_MAX, Features, FleetKey, FleetKeysFault, NONCE_LEN, NonceFault, NonceKeys};
+pub use nonce::{
+    FLEET_KEYS_MAX, Features, FleetKey, FleetKeysFault, NONCE_LEN, NonceFault, NonceKeys, Turnaround,
+};
 pub use oauth::{
     CLOCK_DELTA, TOKEN_KEYS_MAX, Token, TokenCipher, TokenFault, TokenKey, TokenKeyFault, TokenKeys,
 };
@@ -104,7 +106,7 @@ impl Authenticator {
     /// Writes what a client needs to try (again), into every 401 and 438: REALM, NONCE, PASSWORD-ALGORITHMS, and THIRD-PARTY-AUTHORIZATION if there
     /// are tokens.
     pub fn write_challenge(&self, now: Now, realm: &str, source: SocketAddr, answer: &mut Writer<'_>) {
-        let nonce = self.nonces.issue(now.unix, realm, source, self.features);
+        let nonce = self.nonces.issue(now, realm, source, self.features);
         answer.attribute(AttributeType::REALM, realm.as_bytes());
         answer.attribute(AttributeType::NONCE, &nonce);
         answer.password_algorithms();

@@ -6,15 +6,19 @@
 //! | bytes | what                                                                |
 //! |-------|---------------------------------------------------------------------|
 //! | 2     | the relay that issued it                                            |
-//! | 3     | when: the lower 24 bits of the Unix time in seconds                 |
+//! | 4     | when: 20 bits of the Unix time in seconds, 12 of a monotonic clock, in steps of 1.05 ms |
 //! | 2     | the client's port, so that no two clients get the same (section 9.2.4) |
-//! | 7     | HMAC-SHA256, cut, under a fleet key                                 |
+//! | 6     | HMAC-SHA256, cut, under a fleet key                                 |
 //!
 //! The MAC covers the cookie, the fields before it with the time in full, the client's address and the realm. So an
 //! altered feature bit spoils it (bid-down protection), and a nonce that validates proves that its bearer receives
 //! at that address. The port is not compared: the same client may come from another, as RFC 6062 data
-//! connections and NAT rebindings do. 56 bits are guessed online only, within the nonce's lifetime, to win an answer
+//! connections and NAT rebindings do. 48 bits are guessed online only, within the nonce's lifetime, to win an answer
 //! to a spoofed address: a nonce authenticates nobody.
+//!
+//! The finer time is for nobody but the relay that wrote it: when the nonce comes back from the port that it was sent to,
+//! it tells how long client and network took to answer the challenge ([`NonceKeys::turnaround`]), and nothing needed to be
+//! remembered for that.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -26,18 +30,25 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::time::UnixTime;
+use crate::time::{Now, Time, UnixTime};
 
 /// Length of a nonce in bytes, without any padding in the message.
 pub const NONCE_LEN: usize = 32;
 
 const MARK: &[u8; 9] = b"obMatJos2";
 const COOKIE_LEN: usize = 13;
-const FIELDS_LEN: usize = 7;
-const MAC_LEN: usize = 7;
+const FIELDS_LEN: usize = 8;
+const MAC_LEN: usize = 6;
 const BODY_LEN: usize = FIELDS_LEN + MAC_LEN;
-/// The time field wraps after 194 days.
-const TIME_MASK: u64 = 0x00FF_FFFF;
+/// The seconds wrap after 12 days.
+const TIME_MASK: u64 = 0x000F_FFFF;
+/// Below the seconds stands the finer time.
+const TICK_BITS: u32 = 12;
+const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
+/// Nanoseconds of its steps, as a power of two: it wraps after 4.3 seconds.
+const STEP_BITS: u32 = 20;
+/// A client that takes longer to answer a challenge has not answered at once: that is no measure of anything.
+const TURNAROUND_MAX: Duration = Duration::from_secs(2);
 /// How far ahead of ours the clock of the relay that issued a nonce may be.
 const SKEW: u64 = 30;
 /// A nonce lives at most this long, so that its time is never ambiguous.
@@ -122,6 +133,15 @@ pub struct NonceKeys {
     lifetime: u64,
 }
 
+/// What a nonce tells of the way to its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turnaround {
+    /// When it was issued, on a clock that wraps: tells nonces of one client apart. Of each only the first use counts.
+    pub issued: u32,
+    /// From the challenge to this use.
+    pub took: Duration,
+}
+
 /// How many keys there can be: a foreign nonce makes us try all.
 pub const FLEET_KEYS_MAX: usize = 8;
 
@@ -157,7 +177,7 @@ impl NonceKeys {
         Ok(Self { relay, current, previous, lifetime: 3600 })
     }
 
-    /// How long a nonce is valid, in whole seconds, from one second to 194 days.
+    /// How long a nonce is valid, in whole seconds, from one second to 12 days.
     #[must_use]
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: lifetime.as_secs().clamp(1, LIFETIME_MAX), ..self }
@@ -165,13 +185,7 @@ impl NonceKeys {
 
     /// A nonce for this client.
     #[must_use]
-    pub fn issue(
-        &self,
-        now: UnixTime,
-        realm: &str,
-        source: SocketAddr,
-        features: Features,
-    ) -> [u8; NONCE_LEN] {
+    pub fn issue(&self, now: Now, realm: &str, source: SocketAddr, features: Features) -> [u8; NONCE_LEN] {
         let mut nonce = [0; NONCE_LEN];
         let (cookie, encoded) = nonce.split_at_mut(COOKIE_LEN);
         let (mark, bits) = cookie.split_at_mut(MARK.len());
@@ -179,12 +193,12 @@ impl NonceKeys {
         let mut body = [0; BODY_LEN];
         let (fields, mac) = body.split_at_mut(FIELDS_LEN);
         let [r0, r1] = self.relay.to_be_bytes();
-        let [.., t0, t1, t2] = now.0.to_be_bytes();
+        let [.., t0, t1, t2, t3] = ((now.unix.0 & TIME_MASK) << TICK_BITS | tick(now.time)).to_be_bytes();
         let [p0, p1] = source.port().to_be_bytes();
-        fields.copy_from_slice(&[r0, r1, t0, t1, t2, p0, p1]);
+        fields.copy_from_slice(&[r0, r1, t0, t1, t2, t3, p0, p1]);
         // Both buffers have exactly the length that base64 needs.
         let _ = STANDARD.encode_slice(features.encode(), bits);
-        mac.copy_from_slice(&authenticate(&self.current, cookie, fields, now.0, source.ip(), realm));
+        mac.copy_from_slice(&authenticate(&self.current, cookie, fields, now.unix.0, source.ip(), realm));
         let _ = STANDARD_NO_PAD.encode_slice(body, encoded);
         nonce
     }
@@ -194,22 +208,49 @@ impl NonceKeys {
     /// # Errors
     /// [`NonceFault`]: the client must get a new one.
     pub fn check(&self, now: UnixTime, realm: &str, source: IpAddr, nonce: &[u8]) -> Result<u16, NonceFault> {
-        let (cookie, encoded) = nonce.split_at_checked(COOKIE_LEN).ok_or(NonceFault::Foreign)?;
-        let mut body = [0; BODY_LEN + 1];
-        // Decoding is strict: one nonce has one spelling.
-        match STANDARD_NO_PAD.decode_slice(encoded, &mut body) {
-            Ok(BODY_LEN) if nonce.len() == NONCE_LEN => {}
-            Ok(_) | Err(_) => return Err(NonceFault::Foreign),
-        }
-        let [r0, r1, t0, t1, t2, p0, p1, mac @ .., _] = body;
-        let (issued, age) = full_time(now.0, u64::from(u32::from_be_bytes([0, t0, t1, t2])));
-        let fields = [r0, r1, t0, t1, t2, p0, p1];
+        let (cookie, body) = decode(nonce).ok_or(NonceFault::Foreign)?;
+        let [r0, r1, t0, t1, t2, t3, p0, p1, mac @ ..] = body;
+        let (issued, age) = full_time(now.0, u64::from(u32::from_be_bytes([t0, t1, t2, t3]) >> TICK_BITS));
+        let fields = [r0, r1, t0, t1, t2, t3, p0, p1];
         let good = |key| bool::from(authenticate(key, cookie, &fields, issued, source, realm).ct_eq(&mac));
         if !std::iter::once(&self.current).chain(&self.previous).any(good) {
             return Err(NonceFault::Foreign);
         }
         if age >= self.lifetime { Err(NonceFault::Stale) } else { Ok(u16::from_be_bytes([r0, r1])) }
     }
+
+    /// How long ago this relay sent `source` the nonce with which it comes now, if that was just now: the round trip of
+    /// a challenge, the client's own time included. A client that comes from another port has not just been challenged there.
+    /// For nonces that [`Self::check`] has found to be valid.
+    #[must_use]
+    pub fn turnaround(&self, now: Now, source: SocketAddr, nonce: &[u8]) -> Option<Turnaround> {
+        let (_, [r0, r1, t0, t1, t2, t3, p0, p1, ..]) = decode(nonce)?;
+        let issued = u32::from_be_bytes([t0, t1, t2, t3]);
+        let (_, seconds) = full_time(now.unix.0, u64::from(issued >> TICK_BITS));
+        let is_ours = u16::from_be_bytes([r0, r1]) == self.relay;
+        if !is_ours || u16::from_be_bytes([p0, p1]) != source.port() || seconds > TURNAROUND_MAX.as_secs() + 1
+        {
+            return None;
+        }
+        let steps = tick(now.time).wrapping_sub(issued.into()) & TICK_MASK;
+        let took = Duration::from_nanos(steps << STEP_BITS);
+        (took <= TURNAROUND_MAX).then_some(Turnaround { issued, took })
+    }
+}
+
+/// The cookie, and the bytes behind it. Decoding is strict: one nonce has one spelling.
+fn decode(nonce: &[u8]) -> Option<(&[u8], [u8; BODY_LEN])> {
+    let (cookie, encoded) = nonce.split_at_checked(COOKIE_LEN)?;
+    // Base64 is decoded in whole groups.
+    let mut body = [0; BODY_LEN + 1];
+    match STANDARD_NO_PAD.decode_slice(encoded, &mut body) {
+        Ok(BODY_LEN) if nonce.len() == NONCE_LEN => Some((cookie, *body.first_chunk()?)),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+const fn tick(now: Time) -> u64 {
+    (now.as_nanos() >> STEP_BITS) & TICK_MASK
 }
 
 /// The time that `low` abbreviates, and how long ago that was: the last one that ended so, or, if the issuing relay's clock
@@ -240,6 +281,6 @@ fn authenticate(
     for part in [cookie, fields, &issued.to_be_bytes(), &ip.octets(), realm.as_bytes()] {
         mac.update(part);
     }
-    let [m0, m1, m2, m3, m4, m5, m6, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
-    [m0, m1, m2, m3, m4, m5, m6]
+    let [m0, m1, m2, m3, m4, m5, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
+    [m0, m1, m2, m3, m4, m5]
 }

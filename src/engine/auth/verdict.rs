@@ -1,7 +1,7 @@
 //! What authentication finds: a user, or why not.
 
 use super::key::IntegrityKey;
-use super::nonce::NonceFault;
+use super::nonce::{NonceFault, Turnaround};
 use super::oauth::TokenFault;
 use crate::engine::OwnerId;
 use crate::time::UnixTime;
@@ -19,6 +19,8 @@ pub struct Authenticated {
     pub expires: Option<UnixTime>,
     /// The relay of the fleet that issued the nonce.
     pub nonce_relay: u16,
+    /// How long ago this relay challenged it, if that was just now.
+    pub turnaround: Option<Turnaround>,
     pub(super) kind: Kind,
 }
 

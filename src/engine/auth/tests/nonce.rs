@@ -8,7 +8,7 @@ use super::*;
 const FEATURES: Features = Features { password_algorithms: true, username_anonymity: false };
 
 fn issue(keys: &NonceKeys, unix: u64) -> [u8; NONCE_LEN] {
-    keys.issue(UnixTime(unix), REALM, source(), FEATURES)
+    keys.issue(at(unix), REALM, source(), FEATURES)
 }
 
 fn check(keys: &NonceKeys, unix: u64, nonce: &[u8]) -> Result<u16, NonceFault> {
@@ -36,10 +36,10 @@ fn the_default_is_an_hour() {
 #[test]
 fn a_nonce_does_not_come_back_when_its_time_field_wraps() {
     let keys = nonce_keys(7);
-    for start in [START, 0x00FF_FFFF, 0x0100_0000, 5] {
+    for start in [START, 0x000F_FFFF, 0x0010_0000, 5] {
         let nonce = issue(&keys, start);
         assert_eq!(check(&keys, start + 10, &nonce), Ok(7));
-        assert_eq!(check(&keys, start + 10 + (1 << 24), &nonce), Err(NonceFault::Foreign));
+        assert_eq!(check(&keys, start + 10 + (1 << 20), &nonce), Err(NonceFault::Foreign));
     }
 }
 
@@ -47,7 +47,7 @@ fn a_nonce_does_not_come_back_when_its_time_field_wraps() {
 fn the_longest_lifetime_is_told_from_a_clock_ahead() {
     let keys = nonce_keys(7).with_lifetime(Duration::MAX);
     let nonce = issue(&keys, START);
-    let longest = (1 << 24) - 1 - 60;
+    let longest = (1 << 20) - 1 - 60;
     assert_eq!(check(&keys, START + longest - 1, &nonce), Ok(7));
     assert_eq!(check(&keys, START + longest, &nonce), Err(NonceFault::Stale));
 }
@@ -138,7 +138,7 @@ fn a_nonce_belongs_to_an_address_but_not_to_a_port() {
     assert_eq!(check("::ffff:192.0.2.7", &v4), Ok(7), "the same address in its other notation");
     assert_eq!(check("192.0.2.8", &v4), Err(NonceFault::Foreign));
     assert_eq!(check("2001:db8::7", &v4), Err(NonceFault::Foreign));
-    let v6 = keys.issue(UnixTime(START), REALM, "[2001:db8::7]:1".parse().unwrap(), FEATURES);
+    let v6 = keys.issue(at(START), REALM, "[2001:db8::7]:1".parse().unwrap(), FEATURES);
     assert_eq!(check("2001:db8::7", &v6), Ok(7));
     assert_eq!(check("2001:db8::8", &v6), Err(NonceFault::Foreign));
 }
@@ -147,7 +147,7 @@ fn a_nonce_belongs_to_an_address_but_not_to_a_port() {
 fn no_two_clients_get_the_same_nonce() {
     // RFC 8489 section 9.2.4: unless they have the same address and port.
     let keys = nonce_keys(7);
-    let of = |source: &str| keys.issue(UnixTime(START), REALM, source.parse().unwrap(), FEATURES);
+    let of = |source: &str| keys.issue(at(START), REALM, source.parse().unwrap(), FEATURES);
     assert_ne!(of("192.0.2.7:1"), of("192.0.2.7:2"));
     assert_ne!(of("192.0.2.7:1"), of("192.0.2.8:1"));
     assert_ne!(issue(&nonce_keys(1), START), issue(&nonce_keys(2), START));
@@ -191,4 +191,26 @@ fn features_are_read_from_any_cookie() {
     {
         assert_eq!(of(other), None);
     }
+}
+
+#[test]
+fn the_answer_to_a_challenge_tells_how_long_it_took() {
+    let keys = nonce_keys(7);
+    let now = at(START);
+    let nonce = keys.issue(now, REALM, source(), FEATURES);
+    let after = |wait| keys.turnaround(now.after(wait), source(), &nonce).map(|turnaround| turnaround.took);
+    let step = Duration::from_micros(1_050);
+    for wait in [0, 1, 20, 999, 1_000, 1_998].map(Duration::from_millis) {
+        let told = after(wait).unwrap();
+        assert!(told <= wait + step && wait <= told + step, "{told:?} after {wait:?}");
+    }
+    // Later uses of the nonce tell nothing, also where the finer time has come round.
+    for wait in [2_100, 3_000, 4_295, 4_300, 8_590, 3_000_000].map(Duration::from_millis) {
+        assert_eq!(after(wait), None, "{wait:?}");
+    }
+    let mut elsewhere = source();
+    elsewhere.set_port(source().port() + 1);
+    assert_eq!(keys.turnaround(now, elsewhere, &nonce), None, "another port was not challenged");
+    assert_eq!(nonce_keys(8).turnaround(now, source(), &nonce), None, "another relay has another clock");
+    assert_eq!(keys.turnaround(now, source(), &nonce[1..]), None);
 }
