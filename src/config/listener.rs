@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::dscp;
 use super::problem::Place;
 use super::reader::Section;
 use super::values::{Cidr, Words, transport_word};
 use crate::engine::Redirect;
 use crate::route::Transport;
+use crate::worker::DscpPolicy;
 
 /// One `[[listener]]`.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +42,12 @@ pub struct Listener {
     /// When clients are sent to the alternates.
     #[serde(serialize_with = "redirect")]
     pub redirect: Redirect,
+    /// For media of its clients, in place of what `[media]` says.
+    #[serde(serialize_with = "dscp::write_some", skip_serializing_if = "Option::is_none")]
+    pub dscp: Option<DscpPolicy>,
+    /// Likewise.
+    #[serde(serialize_with = "dscp::write_some", skip_serializing_if = "Option::is_none")]
+    pub stream_dscp: Option<DscpPolicy>,
     /// Where its address is written.
     #[serde(skip)]
     pub place: Place,
@@ -62,6 +70,8 @@ impl Listener {
             alternate_servers: Vec::new(),
             alternate_domain: None,
             redirect: Redirect::default(),
+            dscp: None,
+            stream_dscp: None,
             place: Place::Default,
             certificate_place: Place::Default,
         }
@@ -91,6 +101,8 @@ impl Listener {
         out.alternate_servers = section.list("alternate_servers").unwrap_or_default();
         out.alternate_domain = section.optional("alternate_domain");
         section.read("redirect", &mut out.redirect);
+        out.dscp = dscp::read(&mut section, "dscp");
+        out.stream_dscp = dscp::read(&mut section, "stream_dscp");
         out.check(&section);
         section.finish();
         address.is_some().then_some(out)

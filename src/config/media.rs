@@ -2,22 +2,22 @@
 
 use serde::Serialize;
 
-use super::reader::{FromNode, Section, text};
-use super::tree::Node;
+use super::dscp;
+use super::reader::Section;
 use super::values::{Period, Words};
 use crate::worker::{DscpPolicy, DtlsSettings, EcnPolicy, MediaSettings, StreamSettings};
 
 /// `[media]`: the IP header of relayed packets, and their way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Media {
-    /// `"copy"` or a value from 0 to 63, from UDP to UDP.
-    #[serde(serialize_with = "dscp")]
+    /// `"copy"`, a DSCP or a map of them, from UDP to UDP.
+    #[serde(serialize_with = "dscp::write")]
     pub dscp: DscpPolicy,
     /// `"copy"` or `"clear"`, from UDP to UDP.
     #[serde(serialize_with = "ecn")]
     pub ecn: EcnPolicy,
-    /// `"copy"` (as the connection came) or a value from 0 to 63, from a stream to UDP.
-    #[serde(serialize_with = "dscp")]
+    /// The same, from a stream to UDP; `"copy"` is as the connection came.
+    #[serde(serialize_with = "dscp::write")]
     pub stream_dscp: DscpPolicy,
     /// Of packets that came over a stream.
     pub hop_limit: u8,
@@ -35,9 +35,9 @@ impl Default for Media {
 impl Media {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let mut out = Self::default();
-        section.read("dscp", &mut out.dscp);
+        out.dscp = dscp::read(&mut section, "dscp").unwrap_or(out.dscp);
         section.read("ecn", &mut out.ecn);
-        section.read("stream_dscp", &mut out.stream_dscp);
+        out.stream_dscp = dscp::read(&mut section, "stream_dscp").unwrap_or(out.stream_dscp);
         section.integer("hop_limit", 1..=255, &mut out.hop_limit);
         section.read("shortcut", &mut out.shortcut);
         section.finish();
@@ -54,25 +54,6 @@ impl Media {
             hop_limit: self.hop_limit,
             shortcut: self.shortcut,
         }
-    }
-}
-
-impl FromNode for DscpPolicy {
-    const EXPECTED: &'static str = "\"copy\" or a number from 0 to 63 (46 is EF, 34 is AF41)";
-
-    fn from_node(node: &Node) -> Option<Self> {
-        if text(node) == Some("copy") {
-            return Some(Self::Copy);
-        }
-        u8::try_from(i64::from_node(node)?).ok().filter(|dscp| *dscp < 64).map(Self::Fixed)
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn dscp<S: serde::Serializer>(policy: &DscpPolicy, serializer: S) -> Result<S::Ok, S::Error> {
-    match policy {
-        DscpPolicy::Copy => serializer.serialize_str("copy"),
-        DscpPolicy::Fixed(value) => serializer.serialize_u8(*value),
     }
 }
 

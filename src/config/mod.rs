@@ -8,6 +8,7 @@
 mod auth;
 mod check;
 mod diff;
+mod dscp;
 mod limits;
 mod listener;
 mod load;

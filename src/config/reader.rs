@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
 use super::problem::{Place, Problems};
-use super::tree::{Node, Table, Value};
+use super::tree::{Entry, Node, Table, Value};
 
 /// A type that can be read from one value.
 pub(super) trait FromNode: Sized {
@@ -178,6 +178,22 @@ impl<'a> Section<'a> {
             }
         }
         Some(values)
+    }
+
+    /// The entries of a table whose keys are the user's; none if there is no table at `key`, which is then still to be read.
+    pub(super) fn entries(
+        &mut self,
+        key: &'static str,
+    ) -> Option<impl Iterator<Item = (&'a str, &'a Entry)> + use<'a>> {
+        let Value::Table(table) = &self.table?.get(key)?.node.value else { return None };
+        self.known.push(key);
+        Some(table.iter().map(|(word, entry)| (word.as_str(), entry)))
+    }
+
+    /// Notes an error in one of those.
+    pub(super) fn error_in(&self, key: &str, word: &str, place: &Place, text: impl AsRef<str>) {
+        let text = format!("{}.{word}: {}", self.full_name(key), text.as_ref());
+        self.problems.borrow_mut().error(place, text);
     }
 
     /// The section `key`; an empty one if nobody wrote it.

@@ -99,6 +99,8 @@ impl Config {
         worker::ListenerSettings {
             certificate,
             proxy_sources: listener.proxy_protocol_from.iter().map(|range| range.0).collect(),
+            dscp: listener.dscp,
+            stream_dscp: listener.stream_dscp,
             ..worker::ListenerSettings::new(listener.address, &listener.transports)
         }
     }

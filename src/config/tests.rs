@@ -7,6 +7,7 @@ use std::path::Path;
 use super::*;
 use crate::engine::auth::FleetKey;
 use crate::time::UnixTime;
+use crate::worker::{DscpMap, DscpPolicy};
 
 /// A folder with a configuration and what it names.
 struct Folder(tempfile::TempDir);
@@ -75,7 +76,7 @@ fn what_is_wrong_is_said_with_its_place() {
     let cases: &[(&str, &str)] = &[
         (
             "workers = 3",
-            "tern.toml:6:1: error: unknown key `workers` in [listener]; known are: address, alternate_domain, alternate_servers, certificate_file, key_file, proxy_protocol_from, realm, redirect, transports",
+            "tern.toml:6:1: error: unknown key `workers` in [listener]; known are: address, alternate_domain, alternate_servers, certificate_file, dscp, key_file, proxy_protocol_from, realm, redirect, stream_dscp, transports",
         ),
         ("realmm = \"x\"", "tern.toml:6:1: error: unknown key `realmm` in [listener]; did you mean `realm`?"),
         (
@@ -207,7 +208,12 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "[media]\ndscp = 64",
-            "tern.toml:7:8: error: media.dscp: expected \"copy\" or a number from 0 to 63 (46 is EF, 34 is AF41), found 64",
+            "tern.toml:7:8: error: media.dscp: expected \"copy\", a DSCP (0 to 63, or a name such as \"EF\" or \"AF41\"), or a table such as { EF = \"AF41\", default = \"copy\" }, found 64",
+        ),
+        (
+            "[media]\ndscp = { EF = 34, 64 = 0, AF41 = \"gold\" }",
+            "tern.toml:7:19: error: media.dscp.64: expected \"default\" or a DSCP: a name such as \"EF\" or \"AF41\", or a number from 0 to 63 before the =\n\
+             tern.toml:7:34: error: media.dscp.AF41: expected \"copy\" or a DSCP: a name such as \"EF\" or \"AF41\", or a number from 0 to 63; found \"gold\"",
         ),
         (
             "[nat_discovery]\naddresses = [\"192.0.2.1\"]",
@@ -391,8 +397,9 @@ fn secrets_that_systemd_has_loaded_come_first() {
 
 #[test]
 fn the_effective_configuration_reads_back_as_itself() {
-    let more = "realm = \"r\"\n[relay]\naddresses = [\"192.0.2.1\", { bind = \"10.0.0.1\", external = \"192.0.2.2\" }]\n\
-                [limits]\nbandwidth_per_user = \"3 Mbit/s\"\n[media]\ndscp = 46\n[nat_discovery]\n\
+    let more = "realm = \"r\"\ndscp = { 46 = 34 }\n[relay]\naddresses = [\"192.0.2.1\", { bind = \"10.0.0.1\", external = \"192.0.2.2\" }]\n\
+                [limits]\nbandwidth_per_user = \"3 Mbit/s\"\n[media]\ndscp = 46\n\
+                stream_dscp = { ef = \"copy\", 34 = \"AF42\", default = 0 }\n[nat_discovery]\n\
                 addresses = [\"192.0.2.1\", \"192.0.2.3\"]\n[peers]\nallow = [\"10.0.0.0/8\"]\n[quality]\nrecords = \"calls\"\n\
                 expected_dscp = 46\n[[quality.codec]]\npayload_type = 109\nname = \"opus\"\nie = 8\n[[quality.codec]]\n\
                 payload_type = 100\nname = \"own\"\nmedia = \"other\"";
@@ -578,6 +585,16 @@ fn sessions_are_told_what_the_configuration_says() {
     assert_eq!(Quality::default().settings(), Some(crate::quality::Settings::default()));
     assert_eq!(quality("[quality]\nenabled = false").settings(), None);
     assert_eq!(quality("[quality]\nrecords = \"calls\"").records, Records::File("calls".into()));
+}
+
+#[test]
+fn a_listener_may_mark_packets_its_own_way() {
+    let more = "dscp = { EF = \"AF41\" }\n[media]\ndscp = \"ef\"\nstream_dscp = { default = 0, ef = \"copy\", 10 = \"LE\" }";
+    let config = Folder::new(&with(more)).load_with(&[], &[]).unwrap().config;
+    assert_eq!(config.media.dscp, DscpPolicy::Fixed(46));
+    assert_eq!(config.media.stream_dscp, DscpPolicy::Map(DscpMap::new(Some(0), [(46, 46), (10, 1)])));
+    assert_eq!(config.listener[0].dscp, Some(DscpPolicy::Map(DscpMap::new(None, [(46, 34)]))));
+    assert_eq!(config.listener[0].stream_dscp, None);
 }
 
 #[test]

@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use super::dscp::ECN;
 use super::relays::Way;
 use super::run::{Link, Worker};
-use super::settings::{ECN, EcnPolicy, MediaSettings};
 use super::shortcut::{Cargo, Hop};
 use super::stream::Stage;
 use crate::metrics::{Loss, Path};
@@ -163,7 +163,9 @@ impl Worker {
         slot: Option<Slot>,
     ) -> Result<(), Loss> {
         let (tos, ttl) = match arrival.ttl {
-            Some(ttl) => (datagram_tos(&self.settings.media, arrival.tos), next_hop_limit(ttl)?),
+            Some(ttl) => {
+                (self.settings.datagram_tos(arrival.client.listener, arrival.tos), next_hop_limit(ttl)?)
+            }
             None => (arrival.tos & !ECN, self.settings.media.hop_limit),
         };
         let length = media.payload.len();
@@ -249,7 +251,7 @@ impl Worker {
         let header = SendHeader {
             destination: client.tuple.client.socket_addr(),
             source: listener.answer_from(client.tuple.server.ip()),
-            tos: datagram_tos(&self.settings.media, hop.tos),
+            tos: self.settings.datagram_tos(client.listener, hop.tos),
             ttl: Some(hop.ttl),
             dont_fragment: false,
         };
@@ -285,16 +287,6 @@ impl Worker {
         let mut id = [self.index; 12];
         id.iter_mut().zip(self.indications.to_be_bytes()).for_each(|(to, from)| *to = from);
         TransactionId(id)
-    }
-}
-
-/// What a datagram leaves with when its payload came in one (RFC 8656 section 16: DSCP and ECN are copied unless the
-/// operator decides otherwise).
-pub(super) fn datagram_tos(media: &MediaSettings, tos: u8) -> u8 {
-    let dscp = media.dscp.apply(tos);
-    match media.ecn {
-        EcnPolicy::Copy => dscp | (tos & ECN),
-        EcnPolicy::Clear => dscp,
     }
 }
 
@@ -344,19 +336,8 @@ mod tests {
     use super::*;
     use crate::wire::channel_data::ChannelNumber;
     use crate::wire::stun::{Message, Method};
-    use crate::worker::DscpPolicy;
 
     const ID: TransactionId = TransactionId([7; 12]);
-
-    #[test]
-    fn dscp_and_ecn_follow_the_policy() {
-        let copy = MediaSettings::default();
-        assert_eq!(datagram_tos(&copy, 0xb9), 0xb9);
-        let fixed = MediaSettings { dscp: DscpPolicy::Fixed(34), ..copy };
-        assert_eq!(datagram_tos(&fixed, 0xb9), (34 << 2) | 1);
-        let clear = MediaSettings { ecn: EcnPolicy::Clear, ..copy };
-        assert_eq!(datagram_tos(&clear, 0xbb), 0xb8);
-    }
 
     #[test]
     fn the_last_hop_is_not_exceeded() {

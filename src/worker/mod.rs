@@ -15,6 +15,7 @@ mod actions;
 mod datapath;
 mod deadlines;
 mod directory;
+mod dscp;
 mod dtls;
 mod external;
 mod ingress;
@@ -39,10 +40,11 @@ mod transfer;
 mod watch;
 
 pub(crate) use directory::Directory;
+pub use dscp::{DscpMap, DscpPolicy};
 pub(crate) use listener::Listener;
 pub(crate) use mailbox::{Command, Inbox, Mailbox};
 pub(crate) use run::{Parts, Worker};
 pub use settings::{
-    Certificate, DscpPolicy, DtlsSettings, EcnPolicy, ListenerSettings, MediaSettings, OverloadSettings,
-    Prefix, StreamSettings, WorkerSettings,
+    Certificate, DtlsSettings, EcnPolicy, ListenerSettings, MediaSettings, OverloadSettings, Prefix,
+    StreamSettings, WorkerSettings,
 };

@@ -6,11 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dscp::{DscpPolicy, ECN};
 pub use crate::engine::peer::Prefix;
-use crate::route::Transport;
-
-/// The lower two bits of the octet are ECN, the others DSCP.
-pub(super) const ECN: u8 = 0b11;
+use crate::route::{ListenerId, Transport};
 
 /// One address to listen on. Its position in the list is its [`crate::route::ListenerId`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +23,24 @@ pub struct ListenerSettings {
     /// Sources whose connections must begin with a PROXY protocol header (version 1 or 2). From everyone else
     /// no such header is understood.
     pub proxy_sources: Vec<Prefix>,
+    /// In place of [`MediaSettings::dscp`], for media of its clients, either way.
+    pub dscp: Option<DscpPolicy>,
+    /// In place of [`MediaSettings::stream_dscp`].
+    pub stream_dscp: Option<DscpPolicy>,
 }
 
 impl ListenerSettings {
     /// A listener without certificate and without proxies before it.
     #[must_use]
     pub fn new(address: SocketAddr, transports: &[Transport]) -> Self {
-        Self { address, transports: transports.to_vec(), certificate: None, proxy_sources: Vec::new() }
+        Self {
+            address,
+            transports: transports.to_vec(),
+            certificate: None,
+            proxy_sources: Vec::new(),
+            dscp: None,
+            stream_dscp: None,
+        }
     }
 
     /// Whether `transport` is spoken here.
@@ -73,26 +82,6 @@ impl fmt::Debug for Certificate {
                 f.debug_struct("Files").field("chain", chain).field("key", key).finish()
             }
             Self::Memory { .. } => f.write_str("Memory"),
-        }
-    }
-}
-
-/// Which DSCP a relayed packet leaves with (RFC 8656 sections 13 to 15).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DscpPolicy {
-    /// The one it came with.
-    Copy,
-    /// Always this one, 0 to 63.
-    Fixed(u8),
-}
-
-impl DscpPolicy {
-    /// What becomes of this octet's DSCP; ECN is left out.
-    #[must_use]
-    pub const fn apply(self, tos: u8) -> u8 {
-        match self {
-            Self::Copy => tos & !ECN,
-            Self::Fixed(dscp) => dscp << 2,
         }
     }
 }
@@ -216,4 +205,57 @@ pub struct WorkerSettings {
     pub dtls: DtlsSettings,
     /// When it is too much.
     pub overload: OverloadSettings,
+}
+
+impl WorkerSettings {
+    /// What a datagram of or for a client of `listener` leaves with when its payload came in one (RFC 8656 section 16: DSCP
+    /// and ECN are copied unless the operator decides otherwise).
+    pub(super) fn datagram_tos(&self, listener: ListenerId, tos: u8) -> u8 {
+        let own = self.listeners.get(usize::from(listener.0)).and_then(|listener| listener.dscp.as_ref());
+        let dscp = own.unwrap_or(&self.media.dscp).apply(tos);
+        match self.media.ecn {
+            EcnPolicy::Copy => dscp | (tos & ECN),
+            EcnPolicy::Clear => dscp,
+        }
+    }
+
+    /// What a datagram leaves with when its payload came on a stream that was marked so, and what goes back there.
+    pub(super) fn stream_tos(&self, listener: ListenerId, tos: u8) -> u8 {
+        let own =
+            self.listeners.get(usize::from(listener.0)).and_then(|listener| listener.stream_dscp.as_ref());
+        own.unwrap_or(&self.media.stream_dscp).apply(tos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::DscpMap;
+
+    fn with(media: MediaSettings, own: Option<DscpPolicy>) -> WorkerSettings {
+        let address = SocketAddr::from(([127, 0, 0, 1], 3478));
+        let listener = ListenerSettings { dscp: own, ..ListenerSettings::new(address, &[Transport::Udp]) };
+        WorkerSettings { listeners: vec![listener], media, ..WorkerSettings::default() }
+    }
+
+    #[test]
+    fn dscp_and_ecn_follow_the_policy() {
+        let copy = MediaSettings::default();
+        let leaving = |media, tos| with(media, None).datagram_tos(ListenerId(0), tos);
+        assert_eq!(leaving(copy, 0xb9), 0xb9);
+        let fixed = MediaSettings { dscp: DscpPolicy::Fixed(34), ..copy };
+        assert_eq!(leaving(fixed, 0xb9), (34 << 2) | 1);
+        let clear = MediaSettings { ecn: EcnPolicy::Clear, ..copy };
+        assert_eq!(leaving(clear, 0xbb), 0xb8);
+    }
+
+    #[test]
+    fn a_listener_has_its_own_policy_or_that_of_all() {
+        let all = MediaSettings { dscp: DscpPolicy::Fixed(34), ..MediaSettings::default() };
+        let own = with(all, Some(DscpPolicy::Map(DscpMap::new(Some(0), [(46, 46)]))));
+        assert_eq!(own.datagram_tos(ListenerId(0), 0xb9), 0xb9);
+        assert_eq!(own.datagram_tos(ListenerId(0), 0x20), 0);
+        assert_eq!(own.datagram_tos(ListenerId(1), 0x20), 34 << 2);
+        assert_eq!(own.stream_tos(ListenerId(0), 0xb9), 0xb8);
+    }
 }

@@ -203,7 +203,7 @@ impl Worker {
         let header = SendHeader {
             destination: client.tuple.client.socket_addr(),
             source: listener.answer_from(client.tuple.server.ip()),
-            tos: datapath::datagram_tos(&self.settings.media, hop.tos),
+            tos: self.settings.datagram_tos(client.listener, hop.tos),
             ttl: Some(hop.ttl),
             dont_fragment: false,
         };

@@ -75,7 +75,7 @@ impl Worker {
         let stage = if settings.expects_proxy_header(peer.ip()) { Stage::Proxy } else { Stage::Hello };
         let client = listener.client(Transport::Tcp, peer, local, None);
         let stream = Stream::new(tcp, stage, client, self.settings.streams.queue_bytes, self.now.time);
-        let dscp = self.settings.media.stream_dscp.apply(stream.tos) >> 2;
+        let dscp = self.settings.stream_tos(stream.client.listener, stream.tos) >> 2;
         if dscp != 0 {
             // A connection that has ended already needs no mark.
             drop(stream.tcp.set_dscp(dscp));
@@ -298,7 +298,7 @@ impl Worker {
         let Some(Link::Stream(stream)) = self.links.get_mut(id.0) else { return false };
         stream.greeted = true;
         stream.active = self.now.time;
-        let tos = self.settings.media.stream_dscp.apply(stream.tos);
+        let tos = self.settings.stream_tos(stream.client.listener, stream.tos);
         let arrival = Arrival { client: stream.client, tos, ttl: None, at: self.now.time };
         self.client_bytes(&arrival, frame, None);
         let Some(worker) = self.forward.take() else { return true };

@@ -9,7 +9,7 @@ use tern::engine::limits::Rate;
 use tern::route::Transport;
 use tern::server::{Server, StartError};
 use tern::wire::stun::{AddressFamily, AttributeType, Class, Message, Method};
-use tern::worker::{DscpPolicy, ListenerSettings};
+use tern::worker::{DscpMap, DscpPolicy, ListenerSettings};
 
 use crate::client::{Client, Frame, Probe, Wire, exchange, peer, receive, receives_nothing, send_indication};
 use crate::relay::{Relay, Setup};
@@ -165,6 +165,25 @@ fn a_fixed_dscp_leaves_ecn_alone() {
     SockRef::from(socket).set_tos_v4(0xb9).unwrap();
     client.send_channel(CHANNEL, b"marked");
     assert_eq!(peer.receive().tos, (10 << 2) | 1);
+}
+
+#[test]
+fn a_listeners_own_policy_wins_and_maps_value_by_value() {
+    let mut setup = Setup::new(&[Transport::Udp]);
+    setup.worker.media.dscp = DscpPolicy::Fixed(10);
+    let map = DscpMap::new(Some(0), [(46, 34), (10, 10)]);
+    setup.worker.listeners[0].dscp = Some(DscpPolicy::Map(map));
+    let relay = setup.start();
+    let mut client = Client::udp(relay.v4(Transport::Udp));
+    let peer = Probe::new(V4);
+    client.allocate();
+    client.bind(CHANNEL, peer.local_addr());
+    for (sent, leaves) in [(0xb9, (34 << 2) | 1), (0x28, 0x28), (0x88, 0)] {
+        let Wire::Udp(socket) = &client.wire else { panic!("a stream") };
+        SockRef::from(socket).set_tos_v4(sent).unwrap();
+        client.send_channel(CHANNEL, b"marked");
+        assert_eq!(peer.receive().tos, leaves, "{sent:#x}");
+    }
 }
 
 #[test]
