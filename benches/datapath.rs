@@ -81,9 +81,18 @@ fn listening(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Through a relay with one worker, and back out of it.
+/// Through a relay with one worker that listens to media, or does not, and back out of it.
 fn sockets(criterion: &mut Criterion) {
-    let relay = relay::Relay::with(&[Transport::Udp]);
+    for listening in [true, false] {
+        let mut setup = relay::Setup::new(&[Transport::Udp]);
+        if !listening {
+            setup.worker.quality = None;
+        }
+        relayed(criterion, &setup.start(), if listening { "sockets" } else { "sockets, unheard" });
+    }
+}
+
+fn relayed(criterion: &mut Criterion, relay: &relay::Relay, name: &str) {
     let mut client = client::Client::udp(relay.v4(Transport::Udp));
     let peer = client::peer(IpAddr::V4(Ipv4Addr::LOCALHOST));
     peer.connect(client.allocate()).unwrap();
@@ -91,34 +100,47 @@ fn sockets(criterion: &mut Criterion) {
     client.bind(CHANNEL, peer.local_addr().unwrap());
     let client::Wire::Udp(client) = &client.wire else { return };
 
-    let mut group = criterion.benchmark_group("datapath/sockets");
+    let mut group = criterion.benchmark_group(format!("datapath/{name}"));
     for size in SIZES {
         let length = size.to_be_bytes();
-        let payload = vec![7; usize::from(size)];
+        let mut payload = vec![7; usize::from(size)];
+        payload[..2].copy_from_slice(&[0x80, 111]);
         let framed = [&[0x40, 0x00, length[0], length[1]], payload.as_slice()].concat();
         for burst in BURSTS {
             let name = format!("{size} bytes, {burst} at once");
             group.throughput(Throughput::Elements(burst));
             group.bench_function(BenchmarkId::new("channel to peer", &name), |bencher| {
-                bencher.iter(|| exchange(client, &peer, &framed, payload.len(), burst));
+                let mut packet = framed.clone();
+                bencher.iter(|| exchange(client, &peer, &mut packet, payload.len(), burst));
             });
             group.bench_function(BenchmarkId::new("peer to channel", &name), |bencher| {
-                bencher.iter(|| exchange(&peer, client, &payload, framed.len(), burst));
+                let mut packet = payload.clone();
+                bencher.iter(|| exchange(&peer, client, &mut packet, framed.len(), burst));
             });
         }
     }
     group.finish();
 }
 
-/// Sends `burst` packets and waits for all of them at the other end.
-fn exchange(from: &UdpSocket, to: &UdpSocket, packet: &[u8], expected: usize, burst: u64) {
+/// Sends `burst` packets of voice and waits for all of them at the other end.
+fn exchange(from: &UdpSocket, to: &UdpSocket, packet: &mut [u8], expected: usize, burst: u64) {
     let mut buffer = [0; 2048];
     for _ in 0..burst {
+        count_up(packet);
         from.send(packet).unwrap();
     }
     for _ in 0..burst {
         assert_eq!(to.recv(&mut buffer).expect("a packet"), expected);
     }
+}
+
+/// The next packet of its stream, whatever lies before RTP's header.
+fn count_up(packet: &mut [u8]) {
+    let start = if packet[0] == 0x40 { 4 } else { 0 };
+    let sequence = u16::from_be_bytes([packet[start + 2], packet[start + 3]]).wrapping_add(1);
+    packet[start + 2..start + 4].copy_from_slice(&sequence.to_be_bytes());
+    let timestamp = (u32::from(sequence) * 960).to_be_bytes();
+    packet[start + 4..start + 8].copy_from_slice(&timestamp);
 }
 
 criterion_group!(benches, pure, listening, sockets);

@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
 use crate::clock::Clock;
 use crate::engine;
 use crate::metrics::{self, Counters, Totals};
@@ -23,7 +25,8 @@ use crate::net::dtls::DtlsAcceptor;
 use crate::net::tls::TlsAcceptor;
 use crate::route::{ListenerId, Transport};
 use crate::worker::{
-    Certificate, Command, Directory, Inbox, Listener, ListenerSettings, Mailbox, Parts, WorkerSettings,
+    Certificate, Command, Directory, EndedSession, Inbox, Listener, ListenerSettings, LiveSession, Mailbox,
+    Parts, SessionDetail, SessionId, WorkerSettings,
 };
 
 use bind::Bound;
@@ -34,6 +37,8 @@ use crew::{Deaths, Running};
 
 /// More would not fit the byte that names a worker in tokens, with room to spare.
 const WORKERS_MAX: u8 = 64;
+/// Records that wait to be written.
+const RECORDS: usize = 4096;
 /// A worker that was told to stop has this long; then it is left to the end of the process.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -116,6 +121,7 @@ pub struct Server {
     certificates: Vec<Arc<CertStore>>,
     workers: Vec<Running>,
     deaths: Arc<Deaths>,
+    records: Option<Receiver<Box<EndedSession>>>,
 }
 
 impl Server {
@@ -126,17 +132,20 @@ impl Server {
     pub fn start(settings: ServerSettings) -> Result<Self, StartError> {
         check(&settings)?;
         let certificates = load_certificates(&settings.worker.listeners)?;
-        let bound = bind::bind_all(&settings.worker.listeners, settings.workers)?;
+        let bound =
+            bind::bind_all(&settings.worker.listeners, settings.workers, settings.worker.quality.is_some())?;
         let addresses = addresses(&settings.worker.listeners, &bound);
+        let (sender, records) = channel(RECORDS);
         let mut server = Self {
             deaths: Deaths::new(),
+            records: Some(records),
             certificates: certificates.values().map(Arc::clone).collect(),
             settings,
             addresses,
             buffers: bind::buffers(&bound),
             workers: Vec::new(),
         };
-        match server.start_workers(bound, &certificates) {
+        match server.start_workers(bound, &certificates, &sender) {
             Ok(()) => Ok(server),
             Err(error) => {
                 server.stop();
@@ -149,6 +158,7 @@ impl Server {
         &mut self,
         bound: Vec<Bound>,
         certificates: &HashMap<Certificate, Arc<CertStore>>,
+        records: &Sender<Box<EndedSession>>,
     ) -> Result<(), StartError> {
         let (mailboxes, inboxes): (Vec<Mailbox>, Vec<Inbox>) = (0..self.settings.workers)
             .map(|_| Mailbox::new())
@@ -174,6 +184,7 @@ impl Server {
                 mailboxes: Arc::clone(&mailboxes),
                 inbox,
                 counters: Arc::clone(&counters),
+                records: records.clone(),
             };
             let mailbox = mailboxes.get(usize::from(index)).cloned();
             let mailbox = mailbox.ok_or_else(|| StartError::Settings("no such worker".to_owned()))?;
@@ -265,6 +276,25 @@ impl Server {
     #[must_use]
     pub fn metrics(&self) -> Vec<metrics::Source> {
         self.workers.iter().map(Running::source).collect()
+    }
+
+    /// The sessions that run, of all workers. Waits for the workers' answers, some milliseconds as a rule; what a worker
+    /// does not answer within a second is missing.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<LiveSession> {
+        self.workers.iter().flat_map(Running::sessions).collect()
+    }
+
+    /// One of them, with its history. Waits likewise.
+    #[must_use]
+    pub fn session(&self, id: SessionId) -> Option<SessionDetail> {
+        self.workers.get(usize::from(id.worker))?.session(id.relay)
+    }
+
+    /// Where the records of sessions that have ended come out; none if somebody has it already. It holds some thousands;
+    /// while it is full, more are dropped and counted.
+    pub fn take_records(&mut self) -> Option<Receiver<Box<EndedSession>>> {
+        self.records.take()
     }
 
     /// Goes on with other settings; calls are untouched. Sockets and threads stay as they are: if the new settings name

@@ -47,6 +47,7 @@ impl Config {
                     busy: self.limits.overload_busy,
                     loss: self.limits.overload_loss,
                 },
+                quality: self.quality.settings().map(Arc::new),
             },
             engine: Arc::new(engine::Settings {
                 workers,

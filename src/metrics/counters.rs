@@ -262,6 +262,7 @@ pub struct Counters {
     calls: Row<{ Traffic::ALL.len() }>,
     datagrams: Row<{ Traffic::ALL.len() }>,
     merged: Row<{ Traffic::ALL.len() }>,
+    remarked: Row<{ Path::ALL.len() }>,
     /// Allocations now.
     pub allocations: Counter,
     /// Stream connections now.
@@ -284,6 +285,10 @@ pub struct Counters {
     pub piped_bytes: Counter,
     /// What it knows of other workers' relays now.
     pub leases: Counter,
+    /// Records of ended sessions that nobody took in time.
+    pub records_dropped: Counter,
+    /// Packets on the short cut that a session of another worker did not hear of.
+    pub unheard: Counter,
     /// Turns of the worker's loop.
     pub turns: Counter,
     /// Nanoseconds that it was not waiting for something to do.
@@ -303,6 +308,11 @@ impl Counters {
     /// Counts several.
     pub fn lose_many(&self, loss: Loss, n: u64) {
         self.losses.add(loss as usize, n);
+    }
+
+    /// Counts a packet that left by `path` with another DSCP than it came with.
+    pub fn remark(&self, path: Path) {
+        self.remarked.add(path as usize, 1);
     }
 
     /// Counts a packet of `len` bytes that took `path`.
@@ -402,6 +412,12 @@ impl Counters {
         show("queued_bytes", "", "", self.queued_bytes.value());
         show("piped_bytes", "", "", self.piped_bytes.value());
         show("leases", "", "", self.leases.value());
+        for path in [Path::ToClient, Path::ToPeer] {
+            let remarked = self.remarked.0.get(path as usize);
+            show("remarked", path.name(), "", remarked.map_or(0, Counter::value));
+        }
+        show("records_dropped", "", "", self.records_dropped.value());
+        show("unheard", "", "", self.unheard.value());
         show("turns", "", "", self.turns.value());
         show("busy_nanoseconds", "", "", self.busy.value());
         show("overloaded", "", "", self.overloaded.value());

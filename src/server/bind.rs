@@ -53,15 +53,21 @@ pub(super) fn buffers(bound: &[Bound]) -> Vec<ListenerBuffers> {
 }
 
 /// Binds everything, or says what cannot be had.
-pub(super) fn bind_all(listeners: &[ListenerSettings], workers: u8) -> Result<Vec<Bound>, StartError> {
-    listeners.iter().map(|listener| bind_listener(listener, workers)).collect()
+///
+/// `timestamps` is whether the kernel is to say when datagrams came.
+pub(super) fn bind_all(
+    listeners: &[ListenerSettings],
+    workers: u8,
+    timestamps: bool,
+) -> Result<Vec<Bound>, StartError> {
+    listeners.iter().map(|listener| bind_listener(listener, workers, timestamps)).collect()
 }
 
-fn bind_listener(listener: &ListenerSettings, workers: u8) -> Result<Bound, StartError> {
+fn bind_listener(listener: &ListenerSettings, workers: u8, timestamps: bool) -> Result<Bound, StartError> {
     let mut attempts = if listener.address.port() == 0 { ATTEMPTS } else { 1 };
     loop {
         attempts = attempts.saturating_sub(1);
-        match try_bind(listener, workers) {
+        match try_bind(listener, workers, timestamps) {
             Err(StartError::Listen { source, .. })
                 if attempts > 0 && source.kind() == io::ErrorKind::AddrInUse => {}
             outcome => return outcome,
@@ -69,7 +75,7 @@ fn bind_listener(listener: &ListenerSettings, workers: u8) -> Result<Bound, Star
     }
 }
 
-fn try_bind(listener: &ListenerSettings, workers: u8) -> Result<Bound, StartError> {
+fn try_bind(listener: &ListenerSettings, workers: u8, timestamps: bool) -> Result<Bound, StartError> {
     let mut bound = Bound::default();
     let mut address = listener.address;
     let datagrams = listener.speaks(Transport::Udp) || listener.speaks(Transport::Dtls);
@@ -79,7 +85,7 @@ fn try_bind(listener: &ListenerSettings, workers: u8) -> Result<Bound, StartErro
             reuse_port: true,
             receive_buffer: Some(LISTENER_BUFFER),
             send_buffer: Some(LISTENER_BUFFER),
-            timestamps: true,
+            timestamps,
         };
         probe(address, "UDP", |address| UdpSocket::bind_listener(address, &UdpOptions::default()).map(drop))?;
         for _ in 0..workers {
@@ -141,7 +147,7 @@ mod tests {
     #[test]
     fn what_was_granted_is_told() {
         let listener = ListenerSettings::new("127.0.0.1:0".parse().unwrap(), &[Transport::Udp]);
-        let told = buffers(&bind_all(&[listener], 2).unwrap());
+        let told = buffers(&bind_all(&[listener], 2, true).unwrap());
         assert_eq!((told.len(), told[0].asked), (1, LISTENER_BUFFER));
         assert!(told[0].receive > 0 && told[0].receive <= LISTENER_BUFFER);
         let whole = ListenerBuffers { receive: 5, send: 5, asked: 5, ..told[0] };

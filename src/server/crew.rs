@@ -11,15 +11,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::StartError;
 use crate::metrics::{Counters, Source};
 use crate::net::udp::UdpSocket;
-use crate::route::ListenerId;
-use crate::worker::{Command, Listener, Mailbox, Parts, Worker};
+use crate::route::{ListenerId, RelayId};
+use crate::worker::{Command, Listener, LiveSession, Mailbox, Page, Parts, SessionDetail, Worker};
 
+/// For a worker's answer.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How often survivors are asked to read a dead worker's sockets, before what is left is closed: every mailbox is full then.
 const MAX_TURNS: usize = 1024;
 
@@ -150,6 +153,29 @@ impl Running {
 
     pub(super) fn source(&self) -> Source {
         Source { counters: Arc::clone(&self.counters), alive: Arc::clone(&self.alive) }
+    }
+
+    /// Its sessions, page by page: media goes on in between.
+    pub(super) fn sessions(&self) -> Vec<LiveSession> {
+        let (mut sessions, mut from) = (Vec::new(), Some(0));
+        while let Some(place) = from {
+            let (reply, answer) = sync_channel(1);
+            let asked = self.mailbox.command(Command::Sessions { from: place, reply });
+            // A worker that has died drops the question.
+            let page =
+                if asked { answer.recv_timeout(PATIENCE).unwrap_or_default() } else { Page::default() };
+            sessions.extend(page.sessions);
+            from = page.next;
+        }
+        sessions
+    }
+
+    /// One of them.
+    pub(super) fn session(&self, relay: RelayId) -> Option<SessionDetail> {
+        let (reply, answer) = sync_channel(1);
+        let asked = self.mailbox.command(Command::Session { relay, reply });
+        let found = if asked { answer.recv_timeout(PATIENCE).ok().flatten() } else { None };
+        found.map(|found| *found)
     }
 
     pub(super) fn is_alive(&self) -> bool {

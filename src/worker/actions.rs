@@ -26,6 +26,7 @@ impl Worker {
                 Action::OpenRelay { relay, kind, bind, owner } => self.open_relay(relay, kind, bind, owner),
                 Action::CloseRelay { relay } => {
                     self.leave_home(relay);
+                    self.drop_tap(relay);
                     drop(self.relays.remove(relay));
                 }
                 Action::Route(delta) => self.change_route(&delta),
@@ -96,8 +97,8 @@ impl Worker {
     ) -> io::Result<()> {
         let socket = match kind {
             RelayKind::Udp => {
-                let udp =
-                    UdpSocket::bind_relay(bind, &UdpOptions { timestamps: true, ..UdpOptions::default() })?;
+                let timestamps = self.settings.quality.is_some();
+                let udp = UdpSocket::bind_relay(bind, &UdpOptions { timestamps, ..UdpOptions::default() })?;
                 self.poller.add(&udp, Self::relay_token(id), Interest::READ)?;
                 RelaySocket::Udp(udp)
             }
@@ -178,11 +179,11 @@ impl Worker {
             return;
         }
         let others = self.table.relays(&client.tuple).filter(|other| *other != relay);
-        let shared = others.filter_map(|other| self.relays.get(other)?.session.clone()).next();
+        let shared = others.filter_map(|other| self.relays.get(other)?.session().cloned()).next();
         if let Some(relay) = self.relays.get_mut(relay)
-            && relay.session.is_none()
+            && relay.session().is_none()
         {
-            relay.session = Some(shared.unwrap_or_else(Rc::default));
+            relay.rates().session = Some(shared.unwrap_or_else(Rc::default));
         }
     }
 
@@ -191,7 +192,7 @@ impl Worker {
         if self.engine_settings.limits.user_bandwidth.is_some()
             && let Some(relay) = self.relays.get_mut(relay)
         {
-            relay.user = self.shared.quotas.bandwidth(relay.owner);
+            relay.rates().user = self.shared.quotas.bandwidth(relay.owner);
         }
     }
 
@@ -209,8 +210,15 @@ impl Worker {
     fn note(&mut self, event: &Event) {
         self.counters.event(event);
         // A reserved relay outlives the allocation that it was opened for, and perhaps that user's bucket.
-        if let Event::Allocated { relay, .. } = *event {
-            self.share_user(relay);
+        match *event {
+            Event::Allocated { relay, .. } => self.share_user(relay),
+            Event::Challenged { relay, turnaround } => self.note_challenge(relay, turnaround),
+            Event::Dropped(_)
+            | Event::Refused { .. }
+            | Event::Served { .. }
+            | Event::Released { .. }
+            | Event::Shed
+            | Event::Moved { .. } => {}
         }
     }
 

@@ -11,7 +11,8 @@ use super::shortcut::{Cargo, Hop};
 use super::stream::Stage;
 use crate::metrics::{Loss, Path};
 use crate::net::udp::{Packet, Payload, SendHeader};
-use crate::route::{ChannelValue, Client, Endpoint, Header, LinkId, Miss, RelayId, Transport};
+use crate::quality::{Direction, Glance};
+use crate::route::{ChannelValue, Client, Endpoint, Header, LinkId, ListenerId, Miss, RelayId, Transport};
 use crate::time::Time;
 use crate::wire::channel_data::{self, HEADER_LEN};
 use crate::wire::stun::{self, TransactionId};
@@ -150,7 +151,12 @@ impl Worker {
         bytes: &[u8],
         slot: Option<Slot>,
     ) {
-        if let Err(loss) = self.try_send_to_peer(arrival, media, bytes, slot) {
+        let payload = bytes.get(media.payload.clone()).unwrap_or_default();
+        let glance = self.look(payload, arrival.at, arrival.ttl.map(|_| arrival.tos));
+        if let Some(glance) = &glance {
+            self.tap(media.relay, Direction::ClientToPeer, media.peer, glance);
+        }
+        if let Err(loss) = self.try_send_to_peer(arrival, media, bytes, slot, glance) {
             self.counters.lose(loss);
         }
     }
@@ -161,17 +167,18 @@ impl Worker {
         media: &Media,
         bytes: &[u8],
         slot: Option<Slot>,
+        glance: Option<Glance>,
     ) -> Result<(), Loss> {
         let (tos, ttl) = match arrival.ttl {
             Some(ttl) => {
-                (self.settings.datagram_tos(arrival.client.listener, arrival.tos), next_hop_limit(ttl)?)
+                (self.mark(Path::ToPeer, arrival.client.listener, arrival.tos), next_hop_limit(ttl)?)
             }
             None => (arrival.tos & !ECN, self.settings.media.hop_limit),
         };
         let length = media.payload.len();
         self.check_rate(media.relay, Way::ToPeer, length)?;
         if media.own
-            && let Some(cargo) = Cargo::new(bytes, media, slot)
+            && let Some(cargo) = Cargo::new(bytes, media, slot, glance)
             && let Some(done) = self.short_cut(media, &cargo, Hop { tos, ttl })
         {
             return done;
@@ -224,6 +231,10 @@ impl Worker {
         let peer = self.externals.attribute(meta.source);
         let (client, header) = self.table.peer(relay, peer.into()).ok_or(Loss::PeerNotPermitted)?;
         let (client, header) = (*client, header);
+        let seen = buffer.get(payload.clone()).unwrap_or_default();
+        if let Some(glance) = self.look(seen, self.arrival(&meta), Some(meta.tos)) {
+            self.tap(relay, Direction::PeerToClient, peer, &glance);
+        }
         let ttl = next_hop_limit(meta.ttl)?;
         self.check_rate(relay, Way::ToClient, payload.len())?;
         let is_stream = client.tuple.transport.is_stream();
@@ -251,13 +262,22 @@ impl Worker {
         let header = SendHeader {
             destination: client.tuple.client.socket_addr(),
             source: listener.answer_from(client.tuple.server.ip()),
-            tos: self.settings.datagram_tos(client.listener, hop.tos),
+            tos: self.mark(Path::ToClient, client.listener, hop.tos),
             ttl: Some(hop.ttl),
             dont_fragment: false,
         };
         self.counters.pass(Path::ToClient, length);
         self.sends.push(udp, header, frame);
         Ok(())
+    }
+
+    /// What a datagram leaves with that came with `tos`; `path` is where it goes.
+    pub(super) fn mark(&self, path: Path, listener: ListenerId, tos: u8) -> u8 {
+        let leaving = self.settings.datagram_tos(listener, tos);
+        if (leaving ^ tos) & !ECN != 0 {
+            self.counters.remark(path);
+        }
+        leaving
     }
 
     pub(super) fn send_media_to_link(&mut self, id: LinkId, frame: &[u8]) -> Result<(), Loss> {

@@ -22,6 +22,10 @@ pub(super) enum Reminder {
     Listener(usize),
     /// A relay that did.
     Relay(u64),
+    /// A relay whose session is to be added up.
+    Quality(u64),
+    /// Another worker, for which something waits.
+    Seen(u8),
 }
 
 impl From<LinkId> for Reminder {

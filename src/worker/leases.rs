@@ -77,6 +77,8 @@ pub(super) struct Grant {
 pub(super) struct Granted {
     /// As long as the address has this stamp.
     pub(super) stamp: Stamp,
+    /// The owner's relay.
+    pub(super) relay: RelayId,
     /// To whom.
     pub(super) client: Client,
     /// With what before the payload.

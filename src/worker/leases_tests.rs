@@ -36,7 +36,7 @@ impl Rig {
         let client = Client { tuple, listener: ListenerId(0), link: None };
         let header = Header::Channel(ChannelNumber(0x4000));
         let stamp = self.homes.look(at(port)).unwrap();
-        Grant { relay: R, to: at(port), granted: Granted { stamp, client, header } }
+        Grant { relay: R, to: at(port), granted: Granted { stamp, relay: R, client, header } }
     }
 }
 

@@ -11,12 +11,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use super::dtls::DtlsLink;
 use super::leases::{Ask, Grant};
 use super::queues::Depth;
+use super::seen::Seen;
+use super::sessions::{Page, SessionDetail};
 use super::settings::WorkerSettings;
 use super::stream::Stream;
 use crate::engine;
 use crate::net::poll::Waker;
 use crate::net::udp::UdpSocket;
-use crate::route::{Client, ListenerId};
+use crate::route::{Client, ListenerId, RelayId};
 use crate::time::Time;
 
 /// Commands that may wait.
@@ -40,6 +42,20 @@ pub(crate) enum Command {
         listener: ListenerId,
         /// The socket.
         socket: UdpSocket,
+    },
+    /// Show some sessions.
+    Sessions {
+        /// From this place on.
+        from: usize,
+        /// To whom; has room for the answer.
+        reply: SyncSender<Page>,
+    },
+    /// Show all of one.
+    Session {
+        /// Its relay.
+        relay: RelayId,
+        /// To whom; none if there is no such session.
+        reply: SyncSender<Option<Box<SessionDetail>>>,
     },
     /// Write what is queued, then end.
     Stop,
@@ -85,6 +101,8 @@ pub(super) enum Transfer {
     Ask(Ask),
     /// They may.
     Grant(Grant),
+    /// They have.
+    Seen(Box<[Seen]>),
 }
 
 impl Transfer {
@@ -95,6 +113,7 @@ impl Transfer {
             Self::Stream { stream, message } => message.len().saturating_add(stream.input.len()),
             Self::Dtls { message, .. } => message.len(),
             Self::Ask(_) | Self::Grant(_) => 0,
+            Self::Seen(seen) => size_of_val::<[Seen]>(seen),
         }
     }
 }

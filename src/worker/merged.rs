@@ -13,6 +13,7 @@ use super::run::Worker;
 use super::shortcut::Hop;
 use crate::metrics::{Loss, Path};
 use crate::net::udp::{HEADROOM, Packet, Payload};
+use crate::quality::Direction;
 use crate::route::{Client, Header, RelayId};
 
 /// Where all of them go.
@@ -29,8 +30,15 @@ impl Worker {
     /// RFC 8656 sections 11.3 and 12.7, for each of them.
     pub(super) fn peer_datagrams(&mut self, relay: RelayId, index: usize, packet: &Packet<'_>) {
         let destination = self.find_destination(relay, packet);
+        let arrival = self.arrival(&packet.meta);
         for range in packet.segments() {
             self.counters.pass(Path::FromPeer, range.len());
+            if let Ok(to) = &destination {
+                let seen = packet.buffer.get(range.clone()).unwrap_or_default();
+                if let Some(glance) = self.look(seen, arrival, Some(packet.meta.tos)) {
+                    self.tap(relay, Direction::PeerToClient, to.peer, &glance);
+                }
+            }
             let sent = destination.and_then(|to| self.send_segment(&to, index, packet.buffer, range));
             if let Err(loss) = sent {
                 self.counters.lose(loss);

@@ -5,7 +5,7 @@
 //! datagram is. Media meets `datapath`: a look into the route table, a header edited in place, a send. Everything else
 //! is a STUN message for the engine, whose actions `actions` carries out. Clients over TCP and TLS come through
 //! `streams`, over DTLS through `dtls`, TCP peers through `peers`. Media for another client of this relay takes the
-//! `shortcut`.
+//! `shortcut`. What passes is shown to the `tap`.
 //!
 //! The poller is level-triggered and every socket gets one batch, or one read, per turn: none starves another, and
 //! what is left is reported again. Nothing blocks. Whatever waits for somebody else is bounded: connections' queues,
@@ -30,12 +30,15 @@ mod pipe;
 mod queues;
 mod relays;
 mod run;
+mod seen;
+mod sessions;
 mod settings;
 mod shortcut;
 mod sources;
 mod splice;
 mod stream;
 mod streams;
+mod tap;
 mod transfer;
 mod watch;
 
@@ -44,6 +47,8 @@ pub use dscp::{DscpMap, DscpPolicy};
 pub(crate) use listener::Listener;
 pub(crate) use mailbox::{Command, Inbox, Mailbox};
 pub(crate) use run::{Parts, Worker};
+pub(crate) use sessions::Page;
+pub use sessions::{EndedSession, LiveSession, NoSessionId, SessionDetail, SessionId, SessionInfo};
 pub use settings::{
     Certificate, DtlsSettings, EcnPolicy, ListenerSettings, MediaSettings, OverloadSettings, Prefix,
     StreamSettings, WorkerSettings,

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::tap::Tap;
 use crate::engine::OwnerId;
 use crate::engine::limits::{Bucket, Rate, UserBandwidth};
 use crate::net::tcp::TcpListener;
@@ -45,23 +46,47 @@ pub(super) enum RelaySocket {
     Tcp(Box<TcpListener>),
 }
 
+/// What a relay's packets are held to, where anything is limited.
+#[derive(Debug, Default)]
+pub(super) struct Rates {
+    /// Where allocations have a rate.
+    pub(super) session: Option<Rc<SessionBandwidth>>,
+    /// Where users have one.
+    pub(super) user: Option<Arc<UserBandwidth>>,
+}
+
 /// One relayed address.
 #[derive(Debug)]
 pub(super) struct Relay {
     id: RelayId,
     pub(super) socket: RelaySocket,
+    /// What its media is like; from the first RTP packet on.
+    pub(super) tap: Option<Box<Tap>>,
     pub(super) owner: OwnerId,
-    /// Where allocations have a rate.
-    pub(super) session: Option<Rc<SessionBandwidth>>,
-    /// Where users have one.
-    pub(super) user: Option<Arc<UserBandwidth>>,
+    rates: Option<Box<Rates>>,
     /// What the kernel said it has dropped, at the last look.
     pub(super) overflow: u32,
+    /// Microseconds that the client took to answer its last challenge; zero if nobody knows.
+    pub(super) challenge: u32,
 }
 
 impl Relay {
     pub(super) const fn new(id: RelayId, socket: RelaySocket, owner: OwnerId) -> Self {
-        Self { id, socket, owner, session: None, user: None, overflow: 0 }
+        Self { id, socket, tap: None, owner, rates: None, overflow: 0, challenge: 0 }
+    }
+
+    /// Its rates, to be set.
+    pub(super) fn rates(&mut self) -> &mut Rates {
+        self.rates.get_or_insert_default()
+    }
+
+    /// The bucket that it has or shares for its allocation.
+    pub(super) fn session(&self) -> Option<&Rc<SessionBandwidth>> {
+        self.rates.as_ref()?.session.as_ref()
+    }
+
+    fn user(&self) -> Option<&UserBandwidth> {
+        self.rates.as_ref()?.user.as_deref()
     }
 
     /// Its socket, if it is a UDP relay.
@@ -74,19 +99,17 @@ impl Relay {
 
     /// Whether `bytes` may pass under the rate of the allocation. No rate, or no bucket yet, lets everything pass.
     pub(super) fn session_admits(&self, rate: Option<Rate>, way: Way, now: Time, bytes: usize) -> bool {
-        match (rate, &self.session) {
-            (Some(rate), Some(session)) => session.take(way, rate, now, bytes),
-            (None, _) | (_, None) => true,
-        }
+        let Some(rate) = rate else { return true };
+        self.session().is_none_or(|session| session.take(way, rate, now, bytes))
     }
 
     /// Whether `bytes` may pass under the rate of the user.
     pub(super) fn owner_admits(&self, rate: Option<Rate>, way: Way, now: Time, bytes: usize) -> bool {
-        match (rate, &self.user, way) {
-            (Some(rate), Some(user), Way::ToPeer) => user.to_peers.take(rate, now, bytes),
-            (Some(rate), Some(user), Way::ToClient) => user.to_clients.take(rate, now, bytes),
-            (None, _, _) | (_, None, _) => true,
-        }
+        let Some(rate) = rate else { return true };
+        self.user().is_none_or(|user| match way {
+            Way::ToPeer => user.to_peers.take(rate, now, bytes),
+            Way::ToClient => user.to_clients.take(rate, now, bytes),
+        })
     }
 }
 
@@ -119,6 +142,12 @@ impl Relays {
     /// The relay at a place of the list, for the poller's tokens.
     pub(super) fn at(&self, place: usize) -> Option<RelayId> {
         self.0.get(place)?.as_ref().map(|relay| relay.id)
+    }
+
+    /// Every relay from a place on, with its place.
+    pub(super) fn from(&self, place: usize) -> impl Iterator<Item = (usize, RelayId)> {
+        let relays = self.0.iter().enumerate().skip(place);
+        relays.filter_map(|(place, relay)| Some((place, relay.as_ref()?.id)))
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = RelayId> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
+use tokio::sync::mpsc::Sender;
 
 use super::deadlines::{Deadlines, Reminder};
 use super::directory::Directory;
@@ -19,6 +20,8 @@ use super::owners::Homes;
 use super::peers::Peer;
 use super::queues::Sampling;
 use super::relays::Relays;
+use super::seen::Outbox;
+use super::sessions::EndedSession;
 use super::settings::WorkerSettings;
 use super::sources::Sources;
 use super::stream::Stream;
@@ -78,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) inbox: Inbox,
     /// Read by control.
     pub(crate) counters: Arc<Counters>,
+    /// What is left of sessions goes there.
+    pub(crate) records: Sender<Box<EndedSession>>,
 }
 
 /// A client's connection or session.
@@ -137,6 +142,9 @@ pub(crate) struct Worker {
     pub(super) mailboxes: Arc<[Mailbox]>,
     inbox: Inbox,
     pub(super) counters: Arc<Counters>,
+    pub(super) records: Sender<Box<EndedSession>>,
+    /// What other workers are to be told of packets.
+    pub(super) outbox: Outbox,
     overload: Overload,
     pub(super) sampling: Sampling,
     /// It was told to stop: whoever is here has its say, nobody else.
@@ -189,9 +197,11 @@ impl Worker {
             frame: Vec::new(),
             indications: u64::from_be_bytes(seed_of_indications(&seed)),
             directory: parts.directory,
+            outbox: Outbox::new(parts.mailboxes.len()),
             mailboxes: parts.mailboxes,
             inbox: parts.inbox,
             counters: parts.counters,
+            records: parts.records,
             overload: Overload::new(reading.now.time),
             sampling: Sampling::default(),
             stopping: false,
@@ -310,6 +320,9 @@ impl Worker {
             match command {
                 Command::Reload { worker, engine } => self.reload(worker, engine),
                 Command::Adopt { listener, socket } => self.adopt_socket(listener, socket),
+                // Whoever asks may have given up.
+                Command::Sessions { from, reply } => drop(reply.try_send(self.page(from))),
+                Command::Session { relay, reply } => drop(reply.try_send(self.detail(relay).map(Box::new))),
                 Command::Stop => stop = true,
                 #[cfg(test)]
                 Command::Panic => panic!("on purpose"),
@@ -340,6 +353,7 @@ impl Worker {
         self.externals = Externals::new(&engine.relay.addresses);
         self.engine.reload(Arc::clone(&engine));
         self.engine_settings = engine;
+        self.change_quality(settings.quality.as_ref());
         self.settings = settings;
         self.learn_homes();
         self.share_bandwidth();
@@ -357,6 +371,8 @@ impl Worker {
                 Reminder::Pipe(key) => self.pipe_due(key),
                 Reminder::Listener(index) => self.watch_listener_again(index),
                 Reminder::Relay(key) => self.watch_relay(RelayId(key), Interest::READ),
+                Reminder::Quality(key) => self.quality_due(RelayId(key)),
+                Reminder::Seen(worker) => self.flush_seen(worker),
             }
         }
     }

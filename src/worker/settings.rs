@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::dscp::{DscpPolicy, ECN};
 pub use crate::engine::peer::Prefix;
+use crate::quality;
 use crate::route::{ListenerId, Transport};
 
 /// One address to listen on. Its position in the list is its [`crate::route::ListenerId`].
@@ -193,7 +194,7 @@ impl Default for OverloadSettings {
 }
 
 /// Everything a worker needs besides the engine's own settings. All of it but the listeners can be reloaded.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WorkerSettings {
     /// Where to listen.
     pub listeners: Vec<ListenerSettings>,
@@ -205,6 +206,21 @@ pub struct WorkerSettings {
     pub dtls: DtlsSettings,
     /// When it is too much.
     pub overload: OverloadSettings,
+    /// How media is listened to; none does not.
+    pub quality: Option<Arc<quality::Settings>>,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            media: MediaSettings::default(),
+            streams: StreamSettings::default(),
+            dtls: DtlsSettings::default(),
+            overload: OverloadSettings::default(),
+            quality: Some(Arc::default()),
+        }
+    }
 }
 
 impl WorkerSettings {

@@ -23,6 +23,7 @@ use super::relays::Way;
 use super::run::Worker;
 use crate::metrics::{Loss, Path};
 use crate::net::udp::{HEADROOM, SendHeader};
+use crate::quality::{Direction, Glance};
 use crate::route::{Client, Header, RelayId, Transport};
 
 /// What a datagram over IPv4 carries at most; more cannot pass between two sockets.
@@ -45,15 +46,27 @@ pub(super) struct Cargo<'a> {
     payload: &'a [u8],
     /// Where it lies, if that is a received slot: then it stays there until it is sent.
     slot: Option<(usize, Range<usize>)>,
+    /// What was seen of it, if anybody looks.
+    glance: Option<Glance>,
 }
 
 impl<'a> Cargo<'a> {
     /// The payload of a client's message.
-    pub(super) fn new(message: &'a [u8], media: &Media, slot: Option<Slot>) -> Option<Self> {
+    pub(super) fn new(
+        message: &'a [u8],
+        media: &Media,
+        slot: Option<Slot>,
+        glance: Option<Glance>,
+    ) -> Option<Self> {
         let Range { start, end } = media.payload;
         let within =
             |slot: Slot| (slot.index, slot.start.saturating_add(start)..slot.start.saturating_add(end));
-        Some(Self { payload: message.get(start..end)?, slot: slot.map(within) })
+        Some(Self { payload: message.get(start..end)?, slot: slot.map(within), glance })
+    }
+
+    /// What the second relay sees: what leaves the first.
+    fn leaving(&self, hop: Hop) -> Option<Glance> {
+        self.glance.map(|glance| Glance { tos: Some(hop.tos), ..glance })
     }
 }
 
@@ -78,8 +91,11 @@ impl Worker {
             self.count_short_cut(length);
             return Some(self.come_in(other, from, cargo, hop));
         }
-        let Granted { client, header, .. } = self.lease(media.relay, socket, to, stamp)?;
+        let Granted { relay, client, header, .. } = self.lease(media.relay, socket, to, stamp)?;
         self.count_short_cut(length);
+        if let Some(glance) = cargo.leaving(hop) {
+            self.report(stamp.worker()?, relay, from, glance);
+        }
         let sent = datapath::next_hop_limit(hop.ttl)
             .and_then(|ttl| self.deliver(&client, header, from, cargo, Hop { ttl, ..hop }));
         Some(sent)
@@ -126,7 +142,7 @@ impl Worker {
         let relay = self.relays.at(stamp.place())?;
         let (client, header) = self.table.peer(relay, self.externals.attribute(ask.from).into())?;
         let is_plain = client.link.is_none() && client.tuple.transport == Transport::Udp;
-        is_plain.then_some(Granted { stamp, client: *client, header })
+        is_plain.then_some(Granted { stamp, relay, client: *client, header })
     }
 
     /// What does not fit its mailbox is asked again some time.
@@ -141,6 +157,9 @@ impl Worker {
     fn come_in(&mut self, relay: RelayId, from: SocketAddr, cargo: &Cargo<'_>, hop: Hop) -> Result<(), Loss> {
         let (client, header) = self.table.peer(relay, from.into()).ok_or(Loss::PeerNotPermitted)?;
         let (client, header) = (*client, header);
+        if let Some(glance) = cargo.leaving(hop) {
+            self.tap(relay, Direction::PeerToClient, from, &glance);
+        }
         let ttl = datapath::next_hop_limit(hop.ttl)?;
         self.check_rate(relay, Way::ToClient, cargo.payload.len())?;
         self.deliver(&client, header, from, cargo, Hop { ttl, ..hop })
@@ -203,7 +222,7 @@ impl Worker {
         let header = SendHeader {
             destination: client.tuple.client.socket_addr(),
             source: listener.answer_from(client.tuple.server.ip()),
-            tos: self.settings.datagram_tos(client.listener, hop.tos),
+            tos: self.mark(Path::ToClient, client.listener, hop.tos),
             ttl: Some(hop.ttl),
             dont_fragment: false,
         };

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::watch::Watch;
 use crate::net::poll::Interest;
@@ -55,6 +56,8 @@ pub(super) struct Stream {
     pub(super) ended: bool,
     /// It was told that nothing more comes.
     pub(super) shut: bool,
+    /// A proxy stands between: the connection is the proxy's.
+    pub(super) proxied: bool,
     /// The last write found the system's buffer full.
     pub(super) blocked: bool,
 }
@@ -80,6 +83,7 @@ impl Stream {
             dirty: false,
             ended: false,
             shut: false,
+            proxied: false,
             blocked: false,
         }
     }
@@ -100,6 +104,11 @@ impl Stream {
         };
         self.blocked = matches!(flushed, Ok(Flushed::Blocked));
         flushed
+    }
+
+    /// How long the way to the client is, as the system has measured it. The way to a proxy is not the client's.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        if self.proxied { None } else { self.tcp.round_trip() }
     }
 
     /// Media dropped since this was asked last.

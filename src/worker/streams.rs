@@ -196,6 +196,7 @@ impl Worker {
                     stream.client.tuple.server = dest.into();
                 }
                 stream.stage = Stage::Hello;
+                stream.proxied = true;
                 self.count_source(id);
                 self.stream_bytes(id, input.get(length..).unwrap_or(&[]));
             }

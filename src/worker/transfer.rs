@@ -67,6 +67,7 @@ impl Worker {
             Transfer::Dtls { link, message } => self.adopt_dtls(link, &message),
             Transfer::Ask(ask) => self.answer(&ask),
             Transfer::Grant(grant) => self.leases.grant(&grant, self.now.time),
+            Transfer::Seen(seen) => self.take_seen(&seen),
         }
         self.from_mailbox = false;
         self.flush_copies();

@@ -161,6 +161,7 @@ fn a_relayed_packet_costs_no_memory_and_no_copy() {
         println!("{packets} packets each way: {} allocations", after.calls - before.calls);
         assert!(number == 0 || after.calls == before.calls, "{} allocations", after.calls - before.calls);
     }
+    assert_eq!(relay.server.sessions().len(), 1);
     let counters = relay.server.counters();
     assert_eq!(counters.value("packets", "to_peer"), 2 * u64::from(WARM_UP + PACKETS));
     assert_eq!(counters.value("copied_bytes", ""), 0);
@@ -185,9 +186,13 @@ fn exchange(caller: &Caller, peer: &UdpSocket, first: u32, wrap: &impl Fn(u32) -
 
 const SIZE: usize = 160;
 
+/// A packet of voice, which the relay listens to.
 fn payload(number: u32) -> [u8; SIZE] {
     let mut payload = [7; SIZE];
-    payload[..4].copy_from_slice(&number.to_be_bytes());
+    payload[..2].copy_from_slice(&[0x80, 111]);
+    let [_, _, sequence @ ..] = number.to_be_bytes();
+    payload[2..4].copy_from_slice(&sequence);
+    payload[4..8].copy_from_slice(&(number * 960).to_be_bytes());
     payload
 }
 

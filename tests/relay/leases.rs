@@ -11,6 +11,7 @@ use tern::worker::DscpPolicy;
 use crate::client::{Client, Frame};
 use crate::relay::{Relay, Setup};
 use crate::shortcut::{BACK, End, Marks, THERE, setup, talk};
+use crate::tap::{both_have_heard, converse};
 
 fn two_workers(shortcut: bool) -> Setup {
     let mut setup = setup(shortcut);
@@ -104,6 +105,17 @@ fn it_differs_in_nothing_from_the_way_through_the_sockets() {
         });
         assert_eq!(short, long, "{transports:?}");
     }
+}
+
+#[test]
+fn both_sessions_hear_what_takes_it() {
+    let relay = two_workers(true).start();
+    let mut pair = Pair::new(&relay);
+    let before = shortcuts(&relay);
+    converse(&mut pair.one.client, &mut pair.two.client);
+    assert!(shortcuts(&relay) > before);
+    both_have_heard(&relay.server, [pair.at_one, pair.at_two]);
+    assert_eq!(relay.server.counters().value("unheard", ""), 0);
 }
 
 #[test]

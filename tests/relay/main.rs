@@ -21,6 +21,7 @@ mod shortcut;
 #[path = "../support/skip.rs"]
 mod skip;
 mod streams;
+mod tap;
 mod tcp_peers;
 mod tls;
 mod udp;
