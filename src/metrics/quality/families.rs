@@ -10,8 +10,10 @@ use super::{
 
 const OF_STREAM: &[&str] = &["direction", "media", "codec"];
 
+type Read = fn(&StreamCounters) -> &Counter;
+
 /// What is counted of each codec's streams.
-static OF_STREAMS: [(Family, fn(&StreamCounters) -> &Counter); 9] = [
+static OF_STREAMS: [(Family, Read); 9] = [
     (Family::counter("tern_rtp_packets_total", OF_STREAM, "RTP packets that came, copies included."), |of| {
         &of.packets
     }),
