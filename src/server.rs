@@ -19,14 +19,13 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::clock::Clock;
 use crate::engine;
-use crate::metrics::{self, Counters, Totals};
+use crate::metrics::{self, Counters, EndedSession, LiveSession, SessionDetail, SessionId, Totals};
 use crate::net::certs::{CertStore, Reload};
 use crate::net::dtls::DtlsAcceptor;
 use crate::net::tls::TlsAcceptor;
 use crate::route::{ListenerId, Transport};
 use crate::worker::{
-    Certificate, Command, Directory, EndedSession, Inbox, Listener, ListenerSettings, LiveSession, Mailbox,
-    Parts, SessionDetail, SessionId, WorkerSettings,
+    Certificate, Command, Directory, Inbox, Listener, ListenerSettings, Mailbox, Parts, WorkerSettings,
 };
 
 use bind::Bound;

@@ -10,9 +10,11 @@ mod families;
 mod histogram;
 mod quality;
 mod report;
+mod session;
 mod sums;
 
 pub use counters::{Counter, Counters, Loss, Path, Totals, Traffic};
 pub use exposition::{Exposition, Source};
 pub use quality::QualityCounters;
 pub use report::{MomentReport, RecordReport, ViewReport};
+pub use session::{EndedSession, LiveSession, NoSessionId, SessionDetail, SessionId, SessionInfo};

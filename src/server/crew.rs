@@ -16,10 +16,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::StartError;
-use crate::metrics::{Counters, Source};
+use crate::metrics::{Counters, LiveSession, SessionDetail, Source};
 use crate::net::udp::UdpSocket;
 use crate::route::{ListenerId, RelayId};
-use crate::worker::{Command, Listener, LiveSession, Mailbox, Page, Parts, SessionDetail, Worker};
+use crate::worker::{Command, Listener, Mailbox, Page, Parts, Worker};
 
 /// For a worker's answer.
 const PATIENCE: Duration = Duration::from_secs(1);

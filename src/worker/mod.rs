@@ -48,7 +48,6 @@ pub(crate) use listener::Listener;
 pub(crate) use mailbox::{Command, Inbox, Mailbox};
 pub(crate) use run::{Parts, Worker};
 pub(crate) use sessions::Page;
-pub use sessions::{EndedSession, LiveSession, NoSessionId, SessionDetail, SessionId, SessionInfo};
 pub use settings::{
     Certificate, DtlsSettings, EcnPolicy, ListenerSettings, MediaSettings, OverloadSettings, Prefix,
     StreamSettings, WorkerSettings,

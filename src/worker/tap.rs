@@ -17,7 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::deadlines::Reminder;
 use super::run::{Link, Worker};
 use super::seen::Seen;
-use super::sessions::{EndedSession, SessionId, SessionInfo};
+use crate::metrics::{EndedSession, SessionId, SessionInfo};
 use crate::quality::{Direction, Glance, Leg, RttSource, Session, Settings};
 use crate::route::{Client, RelayId};
 use crate::time::{Time, UnixTime};

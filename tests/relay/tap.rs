@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use tern::metrics::{EndedSession, Exposition, LiveSession};
 use tern::quality::{Direction, Leg, Record, RttSource};
 use tern::route::Transport;
 use tern::server::Server;
-use tern::worker::{EndedSession, LiveSession};
+use tern::time::UnixTime;
 
 use crate::client::{Client, Frame, peer, receive};
 use crate::relay::{Relay, Setup};
@@ -99,6 +100,23 @@ impl Call {
     }
 }
 
+/// What the call was is in the metrics now.
+fn assert_exported(server: &Server) {
+    let page = Exposition::new(server.metrics(), UnixTime(0)).unwrap().text().unwrap();
+    let labels = |direction: &str| format!("{{direction=\"{direction}\",media=\"audio\",codec=\"opus\"}}");
+    let (there, back) = (labels("client_to_peer"), labels("peer_to_client"));
+    for line in [
+        "tern_media_sessions 0".to_owned(),
+        "tern_media_sessions_total 1".to_owned(),
+        format!("tern_rtp_packets_total{there} {}", SENT - 1),
+        format!("tern_rtp_lost_packets_total{there} 1"),
+        format!("tern_rtp_packets_total{back} {SENT}"),
+        format!("tern_rtp_lost_packets_total{back} 0"),
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+    }
+}
+
 #[test]
 fn every_packet_is_heard_once_over_every_transport() {
     for transport in ALL {
@@ -125,6 +143,7 @@ fn every_packet_is_heard_once_over_every_transport() {
         let EndedSession { info: ended, record, .. } = record(&mut records);
         assert_eq!(ended, info);
         assert_eq!(counts(&record, Direction::ClientToPeer), (sent, sent - 1, 1));
+        assert_exported(&relay.server);
         assert!(relay.server.sessions().is_empty() && relay.server.session(info.id).is_none());
     }
 }
