@@ -395,6 +395,28 @@ fn the_limit_of_open_files_is_raised_and_a_low_one_is_told() {
 }
 
 #[test]
+fn a_hang_up_opens_the_file_of_records_anew() {
+    let folder = Folder::new("[quality]\nrecords = \"calls.json\"\n");
+    let mut relay = Running::start(&["run", "--config", &folder.text("tern.toml")]);
+    relay.wait_for("the relay serves");
+    std::fs::rename(folder.path("calls.json"), folder.path("calls.1.json")).unwrap();
+    relay.signal("-HUP");
+    relay.wait_for("configuration reloaded");
+    assert!(folder.path("calls.json").exists());
+    folder.configure("[quality]\nrecords = \"nowhere/calls.json\"\n");
+    relay.signal("-HUP");
+    let line: Value = serde_json::from_str(&relay.wait_for("records go on where they went")).unwrap();
+    assert!(line["reason"].as_str().unwrap().contains("nowhere/calls.json"), "{line}");
+    assert_eq!(relay.end().0, Some(0));
+    let failed = output(&["run", "--config", &folder.text("tern.toml")]);
+    assert!(
+        code(&failed) == 1 && err(&failed).contains("quality.records: cannot write to"),
+        "{}",
+        err(&failed)
+    );
+}
+
+#[test]
 fn a_hang_up_reloads_and_a_broken_file_changes_nothing() {
     let folder = Folder::new("");
     let mut relay = Running::start(&["run", "--config", &folder.text("tern.toml")]);

@@ -1,14 +1,14 @@
-//! What a running relay shows of itself to other programs: `/metrics`.
+//! What a running relay shows of itself to other programs: `/metrics`, and the records of ended calls.
 
 use std::net::TcpListener;
 
 use anyhow::Context;
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::run::start_failure;
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::control;
+use crate::config::{Config, Records};
+use crate::control::{self, RecordSink, Recorder};
 use crate::metrics::Exposition;
 use crate::server::{self, Server};
 
@@ -28,4 +28,25 @@ pub(super) fn serve_metrics(server: &Server, listener: Option<TcpListener>) -> R
     let serving = control::serve_metrics(listener, exposition).context("cannot serve metrics")?;
     tokio::spawn(serving);
     Ok(())
+}
+
+/// Where records go.
+pub(super) fn record_sink(config: &Config) -> Result<RecordSink, Failure> {
+    match &config.quality.records {
+        Records::Off => Ok(RecordSink::Off),
+        Records::Log => Ok(RecordSink::Log),
+        Records::File(path) => {
+            let path = config.resolve(path);
+            RecordSink::file(&path).map_err(|error| {
+                let text = format!("tern: quality.records: cannot write to {}: {error}", path.display());
+                Failure::new(Exit::Failed, text)
+            })
+        }
+    }
+}
+
+/// Writes the records of this relay's calls from here on.
+pub(super) fn record(server: &mut Server, sink: RecordSink) -> Result<Option<Recorder>, Failure> {
+    let start = |records| Recorder::start(records, sink).context("cannot start writing records");
+    Ok(server.take_records().map(start).transpose()?)
 }

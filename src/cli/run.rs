@@ -17,10 +17,10 @@ use super::development::{DevelopmentRelay, PAGE_PORT};
 use super::exit::{Exit, Failure, print};
 use super::logging::{self, LogControl};
 use super::machine;
-use super::observed::{bind_metrics, serve_metrics};
+use super::observed::{bind_metrics, record, record_sink, serve_metrics};
 use crate::clock::Clock;
 use crate::config::{self, Config, Effect, Loaded, Problems, Process, Severity, Sources};
-use crate::control;
+use crate::control::{self, Recorder};
 use crate::engine::auth::FleetKey;
 use crate::net::certs::Reload;
 use crate::server::{Server, StartError};
@@ -69,6 +69,8 @@ struct Relay {
     /// How many there may be.
     descriptors: u64,
     server: Server,
+    /// Writes what is left of calls.
+    recorder: Option<Recorder>,
     /// Dead workers that have been told of.
     dead: usize,
     /// Allocations refused for overload that have been told of.
@@ -92,6 +94,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         None => Vec::new(),
     };
     let metrics = bind_metrics(&config)?;
+    let records = record_sink(&config)?;
     let process = new_process(&pages)?;
     let settings = config.settings(secrets, &process).map_err(|fault| configuration_failure(&fault))?;
     warn_of_foreign_addresses(&config);
@@ -107,15 +110,18 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     runtime.block_on(async {
         // Before the workers start: a signal that comes meanwhile is kept.
         let signals = Signals::listen()?;
-        let server = Server::start(settings).map_err(|error| start_failure(&error))?;
+        let mut server = Server::start(settings).map_err(|error| start_failure(&error))?;
         tracing::info!(listeners = config.listener.len(), "the relay serves");
         warn_of_small_buffers(&server);
         serve_metrics(&server, metrics)?;
+        let recorder = record(&mut server, records)?;
         if let Some(development) = &development {
             announce(development, &config, &pages, args.json)?;
             serve_pages(development, &config, pages)?;
         }
-        Relay { sources, config, process, log, descriptors, server, dead: 0, shed: 0 }.live(signals).await
+        Relay { sources, config, process, log, descriptors, server, recorder, dead: 0, shed: 0 }
+            .live(signals)
+            .await
     })
 }
 
@@ -137,6 +143,9 @@ impl Relay {
         }
         tracing::info!("the relay stops");
         self.server.stop();
+        if let Some(recorder) = self.recorder {
+            recorder.finish();
+        }
         Ok(())
     }
 
@@ -184,6 +193,15 @@ impl Relay {
         }
     }
 
+    /// Whoever rotates the file has moved it away.
+    fn reopen_records(&self) {
+        let Some(recorder) = &self.recorder else { return };
+        match record_sink(&self.config) {
+            Ok(sink) => recorder.redirect(sink),
+            Err(failure) => tracing::error!(reason = failure.text, "records go on where they went"),
+        }
+    }
+
     /// Reads the configuration again. One that is wrong changes nothing.
     fn reload(&mut self) {
         let loaded = match config::load(&self.sources) {
@@ -213,6 +231,7 @@ impl Relay {
         self.look_at_certificates();
         self.log.set_level(next.log.level);
         self.config = next;
+        self.reopen_records();
         if !report.needs_restart.is_empty() {
             tracing::error!(parts = report.needs_restart.join(", "), "not everything could be reloaded");
         }
@@ -364,7 +383,8 @@ mod tests {
         let log = LogControl::detached();
         let nobodys = || signal(SignalKind::user_defined2()).unwrap();
         let signals = Signals { hang_up: nobodys(), terminate: nobodys(), interrupt: nobodys() };
-        (Relay { sources, config, process, log, descriptors: 0, server, dead: 0, shed: 0 }, signals)
+        let recorder = None;
+        (Relay { sources, config, process, log, descriptors: 0, server, recorder, dead: 0, shed: 0 }, signals)
     }
 
     #[tokio::test]

@@ -10,12 +10,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 
 /// Who may read the file: its owner and group.
 const MODE: u32 = 0o640;
+/// At the end, for a disk that is slow.
+const PATIENCE: Duration = Duration::from_secs(1);
+const STEP: Duration = Duration::from_millis(1);
 
 /// Where a record goes.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ impl RecordSink {
 #[derive(Debug)]
 pub struct Recorder {
     next: Arc<Mutex<Option<RecordSink>>>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl Recorder {
@@ -72,7 +76,7 @@ impl Recorder {
         let told = Arc::clone(&next);
         let thread = thread::Builder::new().name("tern-records".to_owned());
         let thread = thread.spawn(move || write_all(records, sink, &told))?;
-        Ok(Self { next, thread: Some(thread) })
+        Ok(Self { next, thread })
     }
 
     /// Goes on with another sink, from the next record on.
@@ -80,11 +84,12 @@ impl Recorder {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
     }
 
-    /// Waits until everything is written. Only when all senders are gone, or it waits for ever.
-    pub fn finish(mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A panic in it has been logged.
-            drop(thread.join());
+    /// Waits until everything is written: when all senders are gone, or else no longer than a second.
+    pub fn finish(self) {
+        let mut waited = Duration::ZERO;
+        while !self.thread.is_finished() && waited < PATIENCE {
+            thread::sleep(STEP);
+            waited += STEP;
         }
     }
 }
