@@ -79,12 +79,12 @@ impl Call {
         Self { end, peer, relayed }
     }
 
-    fn to_peer(&mut self, payload: &[u8]) {
+    fn send(&mut self, payload: &[u8]) {
         self.end.client.send_channel(CHANNEL, payload);
         assert_eq!(receive(&self.peer).0, payload);
     }
 
-    fn to_client(&mut self, payload: &[u8]) {
+    fn answer(&mut self, payload: &[u8]) {
         self.peer.send_to(payload, self.relayed).unwrap();
         self.end.client.expect_channel(CHANNEL, payload);
     }
@@ -93,9 +93,9 @@ impl Call {
     fn talk(&mut self) {
         for sequence in 0..SENT {
             if sequence != 9 {
-                self.to_peer(&rtp(1, sequence));
+                self.send(&rtp(1, sequence));
             }
-            self.to_client(&rtp(2, sequence));
+            self.answer(&rtp(2, sequence));
         }
     }
 }
@@ -154,12 +154,12 @@ fn checks_time_both_legs() {
     let mut call = Call::new(&relay, Transport::Udp);
     call.talk();
     let wait = Duration::from_millis(50);
-    call.to_peer(&check(0, 1));
+    call.send(&check(0, 1));
     std::thread::sleep(wait);
-    call.to_client(&check(1, 1));
-    call.to_client(&check(0, 2));
+    call.answer(&check(1, 1));
+    call.answer(&check(0, 2));
     std::thread::sleep(wait);
-    call.to_peer(&check(1, 2));
+    call.send(&check(1, 2));
     let view = session_with(&relay.server, [u64::from(SENT) - 1, u64::from(SENT)]).view;
     for leg in Leg::ALL {
         let best = view.record.rtt[leg].first().unwrap();
@@ -173,8 +173,8 @@ fn what_is_no_media_has_no_session() {
     let mut records = relay.server.take_records().unwrap();
     let mut call = Call::new(&relay, Transport::Udp);
     for payload in [&[22, 254, 253][..], &check(0, 1), &[0x80], b"anything"] {
-        call.to_peer(payload);
-        call.to_client(payload);
+        call.send(payload);
+        call.answer(payload);
     }
     assert!(relay.server.sessions().is_empty());
     call.end.client.refresh(0);
