@@ -32,6 +32,8 @@ pub(super) struct Tap {
     /// As it was at the last look.
     client: Client,
     began: UnixTime,
+    /// When its interval ends.
+    due: Time,
 }
 
 impl Worker {
@@ -78,7 +80,7 @@ impl Worker {
             session.note_rtt(Leg::Client, RttSource::Challenge, took, now);
         }
         session.see(settings, direction, peer, glance);
-        relay.tap = Some(Box::new(Tap { session, client, began: self.now.unix }));
+        relay.tap = Some(Box::new(Tap { session, client, began: self.now.unix, due: now + INTERVAL }));
         self.counters.quality.open();
         self.deadlines.remind(now + INTERVAL, Reminder::Quality(id.0));
         self.note_connection(id);
@@ -91,6 +93,11 @@ impl Worker {
         let client = self.table.client(id).copied();
         let now = self.now.time;
         let Some(tap) = self.relays.get_mut(id).and_then(|relay| relay.tap.as_mut()) else { return };
+        // A reminder of a session that this relay had before, until nobody listened for a while.
+        if now < tap.due {
+            return;
+        }
+        tap.due = now + INTERVAL;
         tap.client = client.unwrap_or(tap.client);
         let interval = tap.session.close_interval(&settings, now);
         self.counters.quality.add(&interval, &settings.codecs);
