@@ -1,8 +1,8 @@
 //! What a payload type number stands for: media, clock, and what the codec does to a voice.
 //!
 //! Owns the table from payload type to codec. A relay never sees the negotiation, so the table is an assumption: the
-//! static numbers of RFC 3551, those that Chrome offers, and what the operator says ([`Codecs::with`]). A number that
-//! stands for one thing in one browser and for another elsewhere is not in it: no codec is better than a wrong one.
+//! static numbers of RFC 3551, the usual ones of Chrome and Firefox, and what the operator says ([`Codecs::with`]). A
+//! number that stands for now one thing, now another is not in it: no codec is better than a wrong one.
 //! Made by the configuration, read by sessions on the workers' threads, swapped whole on reload.
 
 mod known;

@@ -1,7 +1,8 @@
 //! The usual payload types.
 
-/// The static ones of RFC 3551 (tables 4 and 5), then those dynamic ones that Chrome gives to one thing only: the
-/// payload type, the codec's name, and its clock if it is not the usual one.
+/// The payload type, the codec's name, and its clock if it is not the usual one: the static ones of RFC 3551 (tables 4
+/// and 5), those that Chrome gives to one thing in all its versions, and those of Firefox where Chrome has none or
+/// something rare. Chrome's 109 is a picture or its retransmission, whose clock of 90 kHz tells a session so.
 pub(super) const USUAL: &[(u8, &str, Option<u32>)] = &[
     (0, "pcmu", None),
     (3, "gsm", None),
@@ -28,6 +29,8 @@ pub(super) const USUAL: &[(u8, &str, Option<u32>)] = &[
     (33, "mp2t", None),
     (34, "h263", None),
     (63, "red", None),
+    (101, "telephone-event", None),
+    (109, "opus", None),
     (110, "telephone-event", Some(48_000)),
     (111, "opus", None),
     (126, "telephone-event", None),
@@ -41,4 +44,6 @@ pub(super) const USUAL: &[(u8, &str, Option<u32>)] = &[
     (99, "rtx", None),
     (100, "vp9", None),
     (102, "h264", None),
+    (120, "vp8", None),
+    (121, "vp9", None),
 ];

@@ -15,12 +15,13 @@ fn static_payload_types_are_those_of_rfc_3551() {
 }
 
 #[test]
-fn what_chrome_offers_is_known() {
+fn what_browsers_offer_is_known() {
     let codecs = Codecs::default();
     let opus = codecs.codec(111).unwrap();
     assert_eq!((&*opus.name, opus.clock_rate), ("opus", Some(48_000)));
     assert_eq!(opus.frame + opus.lookahead, Duration::from_micros(26_500));
     assert_eq!(opus.impairment.map(|figures| figures.basis), Some(Basis::Proxy));
+    assert_eq!(codecs.id(109), codecs.id(111));
     assert_eq!(codecs.codec(63).map(|codec| codec.role), Some(Role::Redundant));
     assert_eq!(codecs.codec(110).and_then(|codec| codec.clock_rate), Some(48_000));
     assert_eq!(codecs.codec(126).and_then(|codec| codec.clock_rate), Some(8_000));
@@ -68,11 +69,11 @@ fn figures_of_the_itu_are_those_that_were_published() {
 fn the_operator_wins_over_the_usual_numbers() {
     let mut own = Codec::known("opus").unwrap();
     own.clock_rate = None;
-    let codecs = Codecs::with([(109, own.clone()), (0, own.clone()), (111, own.clone()), (200, own.clone())]);
-    for payload_type in [109, 0, 111] {
+    let codecs = Codecs::with([(107, own.clone()), (0, own.clone()), (111, own.clone()), (200, own.clone())]);
+    for payload_type in [107, 0, 111] {
         assert_eq!(codecs.codec(payload_type), Some(&own));
     }
-    assert_eq!(codecs.id(109), codecs.id(0));
+    assert_eq!(codecs.id(107), codecs.id(0));
     assert_eq!(codecs.codec(8).map(|codec| &*codec.name), Some("pcma"));
     assert_eq!(codecs.codec(200), None);
 }
