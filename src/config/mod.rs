@@ -33,13 +33,14 @@ use serde::Serialize;
 
 pub use auth::{Auth, NonceKey, OauthAlgorithm, OauthKey, SharedSecret};
 pub use diff::{Change, Effect, diff};
+pub use dscp::Dscp;
 pub use limits::{Limits, Peers};
 pub use listener::Listener;
 pub use load::{Development, Loaded, Sources, load};
 pub use media::{Dtls, Media, Streams};
 pub use metrics::Metrics;
 pub use problem::{Place, Problem, Problems, Severity};
-pub use quality::{Dscp, Quality, QualityCodec, Records};
+pub use quality::{Quality, QualityCodec, Records};
 pub use relay::{Address, NatDiscovery, Relay};
 pub use secrets::{Secrets, read_one_secret};
 pub use server::{Level, Log, LogFormat, Server};

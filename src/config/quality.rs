@@ -1,15 +1,14 @@
 //! `[quality]`: how good the calls are, what is assumed for it, and where that is written.
 
 mod codec;
-mod dscp;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 pub use codec::QualityCodec;
-pub use dscp::Dscp;
 
+use super::dscp::Dscp;
 use super::reader::{FromNode, Section, text};
 use super::tree::Node;
 use super::values::{Period, Words};
