@@ -1,9 +1,14 @@
 //! Packets that tell when they were sent and whether they arrived whole.
 //!
+//! To whoever is between they are RTP: a relay that listens to media has as much to do with them as with a call. The SSRC
+//! is the session, its highest bit the direction; the clock runs at 48 kHz.
+//!
 //! ```text
-//!  0      4         8           9            10       12         16          24
-//!  magic  session   direction   generation   zero     sequence   sent (ns)   filler, chosen by the fields before it
+//!  0         2                    4           8                    12     13           14                    16          24
+//!  RTP, PT   sequence, low half   timestamp   direction, session   mark   generation   sequence, high half   sent (ns)   filler
 //! ```
+//!
+//! Which filler it is follows from the fields before it.
 
 mod track;
 
@@ -16,7 +21,13 @@ use crate::clock::Nanos;
 /// The shortest packet.
 pub const STAMP_LEN: usize = 24;
 
-const MAGIC: [u8; 4] = *b"TLT1";
+/// Version 2 without anything else, then a payload type that most call Opus.
+const RTP: [u8; 2] = [0x80, 111];
+/// Ticks of the timestamp from packet to packet.
+const TICKS: u32 = 960;
+/// The way, in an SSRC.
+const DOWN: u32 = 1 << 31;
+const MARK: u8 = b'T';
 
 /// How far the filler of one packet may be from that of another.
 const OFFSETS: usize = 4096;
@@ -24,7 +35,7 @@ const OFFSETS: usize = 4096;
 /// What a packet says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// Which session it belongs to: that of the sending client, or of the client it is meant for.
+    /// Which session it belongs to: that of the sending client, or of the client it is meant for. 31 bits.
     pub session: u32,
     /// Which way it goes.
     pub way: Way,
@@ -53,11 +64,17 @@ impl Stamp {
     /// Fills a packet: the stamp, then filler to its end. Packets shorter than [`STAMP_LEN`] are left as they are.
     pub fn write(&self, packet: &mut [u8]) {
         let Some((head, rest)) = packet.split_first_chunk_mut::<STAMP_LEN>() else { return };
-        let fields = MAGIC
+        let [high0, high1, low0, low1] = self.sequence.to_be_bytes();
+        let way = match self.way {
+            Way::Up => 0,
+            Way::Down => DOWN,
+        };
+        let fields = RTP
             .into_iter()
-            .chain(self.session.to_be_bytes())
-            .chain([self.way as u8, self.generation, 0, 0])
-            .chain(self.sequence.to_be_bytes())
+            .chain([low0, low1])
+            .chain(self.sequence.wrapping_mul(TICKS).to_be_bytes())
+            .chain((self.session & !DOWN | way).to_be_bytes())
+            .chain([MARK, self.generation, high0, high1])
             .chain(self.sent.0.to_be_bytes());
         head.iter_mut().zip(fields).for_each(|(at, byte)| *at = byte);
         rest.copy_from_slice(self.filler(rest.len()));
@@ -75,24 +92,23 @@ impl Stamp {
     }
 
     fn split(packet: &[u8]) -> Option<(Self, &[u8])> {
-        let (magic, rest) = packet.split_first_chunk()?;
-        let (session, rest) = rest.split_first_chunk()?;
-        let (&[way, generation, 0, 0], rest) = rest.split_first_chunk()? else { return None };
-        let (sequence, rest) = rest.split_first_chunk()?;
+        let (rtp, rest) = packet.split_first_chunk()?;
+        let (&[low0, low1], rest) = rest.split_first_chunk()?;
+        let (timestamp, rest) = rest.split_first_chunk()?;
+        let (source, rest) = rest.split_first_chunk()?;
+        let (&[MARK, generation, high0, high1], rest) = rest.split_first_chunk()? else { return None };
         let (sent, filler) = rest.split_first_chunk()?;
-        let way = match way {
-            0 => Way::Up,
-            1 => Way::Down,
-            _ => return None,
-        };
+        let source = u32::from_be_bytes(*source);
+        let sequence = u32::from_be_bytes([high0, high1, low0, low1]);
         let stamp = Self {
-            session: u32::from_be_bytes(*session),
-            way,
+            session: source & !DOWN,
+            way: if source & DOWN == 0 { Way::Up } else { Way::Down },
             generation,
-            sequence: u32::from_be_bytes(*sequence),
+            sequence,
             sent: Nanos(u64::from_be_bytes(*sent)),
         };
-        (*magic == MAGIC).then_some((stamp, filler))
+        let is_whole = *rtp == RTP && u32::from_be_bytes(*timestamp) == sequence.wrapping_mul(TICKS);
+        is_whole.then_some((stamp, filler))
     }
 
     /// Bytes that this packet has and hardly another: a piece of one table, so that neither writing nor checking
@@ -143,6 +159,15 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_is_rtp() {
+        let mut packet = vec![0; 160];
+        STAMP.write(&mut packet);
+        let header = tern::wire::rtp::RtpHeader::parse(&packet).unwrap();
+        assert_eq!((header.sequence, header.timestamp), (0x0304, STAMP.sequence.wrapping_mul(960)));
+        assert_eq!((header.payload_type, header.ssrc), (111, 0x8000_0007));
+    }
+
+    #[test]
     fn no_byte_can_change_unnoticed() {
         let mut packet = vec![0; 160];
         STAMP.write(&mut packet);
@@ -152,7 +177,8 @@ mod tests {
                 let unnoticed = Stamp::read(&packet) == Ok(STAMP);
                 // A changed field is another packet's name: it is found out by its filler, or for the generation and the
                 // way, which the filler does not depend on, by who receives it.
-                let named = matches!(index, 8 | 9) && Stamp::read(&packet).is_ok_and(|stamp| stamp != STAMP);
+                let is_name = matches!((index, bit), (8, 7) | (13, _));
+                let named = is_name && Stamp::read(&packet).is_ok_and(|stamp| stamp != STAMP);
                 assert!(!unnoticed && (named || Stamp::read(&packet).is_err()), "byte {index}, bit {bit}");
                 packet[index] ^= 1 << bit;
             }
