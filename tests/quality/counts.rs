@@ -1,12 +1,18 @@
 //! What happens in calls, one thing at a time: what is counted of it is what was sent, to the packet, and jitter is that
-//! of the arrivals. Each schedule is shown to a session as it is.
+//! of the arrivals. Each schedule is shown to a session as it is, and replayed through a relay over UDP and TCP, to the peer
+//! and to the client.
 
 use tern::quality::codec::Role;
-use tern::quality::{Bleaching, Direction, Directions, Glance, Record, RecordStream, Session, Settings};
+use tern::quality::{
+    Bleaching, Direction, Directions, Feedback, Glance, Record, RecordDirection, RecordStream, Session,
+    Settings,
+};
+use tern::route::Transport;
 use tern::time::Time;
 
 use crate::check::{Clocks, check_marks, check_streams, stream};
-use crate::replay::Measured;
+use crate::relay::Relay;
+use crate::replay::{Call, Measured, end, live, replay};
 use crate::scenarios::{self, EF, OTHER_VOICE, PICTURE, REPAIR, VOICE};
 use crate::schedule::Packet;
 use crate::truth::Span;
@@ -16,6 +22,10 @@ use crate::truth::Span;
 enum Way {
     /// Packet by packet, at the very time.
     Session,
+    /// Through a relay, by a client over UDP.
+    Udp,
+    /// By one over TCP.
+    Tcp,
 }
 
 /// What was said after a schedule was played.
@@ -31,10 +41,8 @@ impl Outcome {
     }
 
     /// Whether anybody sees the IP headers of what goes this way.
-    fn is_marked(&self, _direction: Direction) -> bool {
-        match self.way {
-            Way::Session => true,
-        }
+    fn is_marked(&self, direction: Direction) -> bool {
+        (self.way, direction) != (Way::Tcp, Direction::ClientToPeer)
     }
 }
 
@@ -44,7 +52,9 @@ fn play(packets: &[Packet]) -> Vec<Outcome> {
 }
 
 fn play_with(packets: &[Packet], clocks: Clocks) -> Vec<Outcome> {
-    vec![show(packets, clocks)]
+    let mut outcomes = vec![show(packets, clocks)];
+    outcomes.extend(relay(packets, clocks));
+    outcomes
 }
 
 /// Shows it to a session.
@@ -64,6 +74,26 @@ fn show(packets: &[Packet], clocks: Clocks) -> Outcome {
     let outcome = Outcome { way: Way::Session, record };
     compare(&outcome, packets, &Directions::from_fn(|_| arrivals()), clocks);
     outcome
+}
+
+/// Replays it through a relay, looks at both calls while they run, and ends them.
+fn relay(packets: &[Packet], clocks: Clocks) -> Vec<Outcome> {
+    let mut relay = Relay::with(&[Transport::Udp, Transport::Tcp]);
+    let ways = [(Way::Udp, Transport::Udp), (Way::Tcp, Transport::Tcp)];
+    let mut calls = ways.map(|(_, transport)| (Call::new(&relay, transport), packets.to_vec()));
+    let replayed = replay(&mut calls);
+    let running = calls.each_ref().map(|(call, _)| live(&relay, call.relayed));
+    let ended = end(&mut relay, &mut calls);
+    let mut outcomes = Vec::new();
+    for ((((way, _), measured), running), record) in ways.into_iter().zip(replayed).zip(running).zip(ended) {
+        let arrivals = Directions { client_to_peer: measured.to_peer, peer_to_client: measured.to_client };
+        // Jitter's mean is that of whole intervals.
+        compare(&Outcome { way, record: running }, packets, &arrivals, Clocks::Unknown);
+        let outcome = Outcome { way, record };
+        compare(&outcome, packets, &arrivals, clocks);
+        outcomes.push(outcome);
+    }
+    outcomes
 }
 
 fn compare(outcome: &Outcome, packets: &[Packet], arrivals: &Directions<Measured>, clocks: Clocks) {
@@ -204,6 +234,49 @@ fn marks_that_vanish_are_laid_at_the_leg_they_came_by() {
             let expected = is_marked.then_some(Bleaching::MidStream);
             assert_eq!(voice.bleached, expected, "{:?}, {}", outcome.way, direction.name());
             assert_eq!(voice.dscp, is_marked.then_some(EF >> 2));
+        }
+    }
+}
+
+/// What a call sends beside its media: reports, NACKs, a check and its answer, DTLS, ZRTP, noise.
+fn others() -> Vec<Vec<u8>> {
+    let rtcp = |first: u8, kind: u8| [&[first, kind, 0, 1][..], &VOICE.to_be_bytes(), &[7; 40]].concat();
+    let check = |kind: u8| [&[kind, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[9; 12]].concat();
+    let dtls = [&[22, 254, 253][..], &[0; 40]].concat();
+    let zrtp = [&[16, 0][..], b"....ZRTP........"].concat();
+    // Too short for RTP; a version that there is not.
+    let noise = [vec![0x80, 111, 0, 1], [&[0xc0, 111][..], &[1; 30]].concat()];
+    let known = [rtcp(0x80, 200), rtcp(0x81, 201), rtcp(0x81, 205), rtcp(0x81, 205), check(0), check(1)];
+    known.into_iter().chain([dtls, zrtp]).chain(noise).collect()
+}
+
+#[test]
+fn what_is_not_media_is_not_counted_as_media() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut relay = Relay::with(&[transport]);
+        let packets = scenarios::quiet_line();
+        let mut call = Call::new(&relay, transport);
+        for (packet, serial) in packets.iter().zip(0..) {
+            let beside = if serial % 50 == 49 { others() } else { Vec::new() };
+            for payload in beside.into_iter().chain([packet.bytes(serial)]) {
+                call.send_to_peer(&payload, 0);
+                call.send_to_client(&payload, 0);
+            }
+        }
+        relay.wait_for("the last packet", |relay| {
+            let record = live(relay, call.relayed);
+            let has_all = |seen: &RecordDirection| seen.streams.iter().any(|one| one.counts.received == 150);
+            record.directions.iter().all(|(_, seen)| has_all(seen))
+        });
+        let records = end(&mut relay, &mut [(call, packets)]);
+        for (direction, seen) in records[0].directions.iter() {
+            let name = format!("{transport:?}, {}", direction.name());
+            assert_eq!((seen.streams.len(), seen.uncounted), (1, 0), "{name}");
+            assert_eq!(seen.streams[0].counts.packets(), 150, "{name}");
+            let kinds = [(Feedback::SenderReport, 3), (Feedback::ReceiverReport, 3), (Feedback::Nack, 6)];
+            for (kind, count) in kinds {
+                assert_eq!(seen.feedback.of(kind), count, "{name}: {kind:?}");
+            }
         }
     }
 }

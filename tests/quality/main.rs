@@ -24,6 +24,7 @@ mod impair;
 #[allow(dead_code, reason = "it serves another test too, which needs more of it")]
 mod relay;
 mod replay;
+mod round_trips;
 mod scenarios;
 mod schedule;
 #[path = "../support/skip.rs"]

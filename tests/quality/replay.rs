@@ -4,6 +4,7 @@
 //! over: so it came between two readings of the clock around that call. What a stream client sends came when the worker
 //! read it: after the call began, and before the far end got it, which the kernel dates.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tern::clock::Clock;
 use tern::net::poll::{Events, Interest, Poller};
 use tern::net::udp::{Batch, Payload, SendBatch, SendHeader, UdpOptions, UdpSocket};
+use tern::quality::Record;
 use tern::route::Transport;
 use tern::time::Time;
 
@@ -71,7 +73,7 @@ fn socket() -> UdpSocket {
 
 /// A client of a relay and its peer.
 pub(crate) struct Call {
-    pub(crate) client: Client,
+    client: Client,
     /// The client's socket, if it has one of its own.
     datagrams: Option<UdpSocket>,
     server: SocketAddr,
@@ -196,6 +198,7 @@ impl Measured {
 /// Both ways of one call.
 pub(crate) struct Replayed {
     pub(crate) to_peer: Measured,
+    pub(crate) to_client: Measured,
 }
 
 /// Plays each call's schedule, all at once and both ways, and waits until the last packet has passed.
@@ -205,12 +208,12 @@ pub(crate) fn replay(calls: &mut [(Call, Vec<Packet>)]) -> Vec<Replayed> {
     let mut replayed = Vec::new();
     for (((call, _), sent), listening) in calls.iter().zip(sent).zip(listening) {
         let [at_peer, _] = listening.map(Listening::end);
-        let [to_peer, _] = sent;
+        let [to_peer, to_client] = sent;
         let to_peer = match call.datagrams {
             Some(_) => measure(&to_peer, |_, after| after),
             None => measure(&to_peer, |serial, _| at_peer[&serial]),
         };
-        replayed.push(Replayed { to_peer });
+        replayed.push(Replayed { to_peer, to_client: measure(&to_client, |_, after| after) });
     }
     replayed
 }
@@ -250,4 +253,28 @@ fn send_all(calls: &mut [(Call, Vec<Packet>)]) -> Vec<Sent> {
         to_client.push((between, clock.now().time));
     }
     sent
+}
+
+/// What the relay says of a call as it runs.
+pub(crate) fn live(relay: &Relay, relayed: SocketAddr) -> Record {
+    let find = || relay.server.sessions().into_iter().find(|session| session.info.relayed == relayed);
+    relay.wait_for("a session", |_| find().is_some());
+    find().expect("it lasts").view.record
+}
+
+/// Ends the calls; what the relay has recorded of each.
+pub(crate) fn end(relay: &mut Relay, calls: &mut [(Call, Vec<Packet>)]) -> Vec<Record> {
+    let records = relay.server.take_records().expect("nobody else asks");
+    let records = RefCell::new(records);
+    for (call, _) in calls.iter_mut() {
+        assert_eq!(call.client.refresh(0).code(), None, "goodbye");
+    }
+    let ended = RefCell::new(Vec::new());
+    relay.wait_for("the records", |_| {
+        ended.borrow_mut().extend(records.borrow_mut().try_recv());
+        ended.borrow().len() == calls.len()
+    });
+    let ended = ended.into_inner();
+    let of = |call: &Call| ended.iter().find(|ended| ended.info.relayed == call.relayed);
+    calls.iter().map(|(call, _)| of(call).expect("its record").record.clone()).collect()
 }
