@@ -1,4 +1,4 @@
-//! Amounts and their distribution, with one writer each, as [`Counter`](super::Counter) has.
+//! Amounts and their distribution, with one writer each, as [`Counter`] has.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

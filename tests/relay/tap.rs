@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use tern::control::{RecordSink, Recorder};
 use tern::metrics::{EndedSession, Exposition, LiveSession};
 use tern::quality::{Direction, Leg, Record, RttSource};
 use tern::route::Transport;
@@ -199,6 +200,31 @@ fn nobody_listens_where_that_is_turned_off() {
     relay.server.reload(setup.settings());
     assert_eq!(counts(&record(&mut records).record, Direction::PeerToClient).1, u64::from(SENT));
     assert!(relay.server.sessions().is_empty());
+}
+
+#[test]
+fn a_record_becomes_a_line_of_a_file() {
+    let mut relay = Relay::with(&[Transport::Udp]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls.json");
+    let recorder =
+        Recorder::start(relay.server.take_records().unwrap(), RecordSink::file(&path).unwrap()).unwrap();
+    let mut call = Call::new(&relay, Transport::Udp);
+    call.talk();
+    let info = session_with(&relay.server, [u64::from(SENT) - 1, u64::from(SENT)]).info;
+    let live = serde_json::to_value(relay.server.session(info.id).unwrap()).unwrap();
+    relay.server.stop();
+    recorder.finish();
+    let record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    for key in ["schema", "session", "user", "transport", "relayed", "began"] {
+        assert_eq!(record[key], live[key], "{key}");
+    }
+    assert_eq!(record["session"], info.id.to_string());
+    assert_eq!(
+        [&record["client_to_peer"]["total"]["lost"], &live["client"]],
+        [&serde_json::Value::from(1), &serde_json::Value::from(info.client.to_string())]
+    );
+    assert_eq!(record["client"], serde_json::Value::Null);
 }
 
 #[test]
