@@ -46,7 +46,7 @@ impl RecordSink {
             Self::Off => Ok(()),
             Self::Log => {
                 let record = serde_json::to_string(record)?;
-                tracing::info!(record, "a call has ended");
+                tracing::info!(%record, "a call has ended");
                 Ok(())
             }
             Self::File(file) => {
