@@ -1,6 +1,6 @@
 //! What Prometheus makes of `/metrics`: its own checker finds nothing to say.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 #[path = "support/skip.rs"]
 mod skip;

@@ -7,6 +7,7 @@ use tern::time::Time;
 
 /// Sessions with a voice in either direction, in an order that has nothing to do with where they lie.
 pub(crate) struct Calls {
+    #[expect(clippy::vec_box, reason = "apart from each other, as those of relays are")]
     all: Vec<Box<Session>>,
     settings: Settings,
     packet: [u8; 172],
@@ -35,7 +36,8 @@ impl Calls {
         self.packet[2..8].copy_from_slice(&[s0, s1, t0, t1, t2, t3]);
         let jitter = u64::from(self.number % 7) * 300;
         let at = Time::from_secs(1) + Duration::from_micros(u64::from(self.number) * 10_000 + jitter);
-        let direction = if self.number % 2 == 0 { Direction::ClientToPeer } else { Direction::PeerToClient };
+        let direction =
+            if self.number.is_multiple_of(2) { Direction::ClientToPeer } else { Direction::PeerToClient };
         let glance = Glance::of(std::hint::black_box(&self.packet), at, Some(0xb8));
         self.all[self.next].see(&self.settings, direction, 9, &glance);
         // A step that meets every session once: 7919 is prime.
