@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use md5::{Digest as _, Md5};
+use serde_json::Value;
 use sha2::Sha256;
 use tempfile::TempDir;
 
@@ -25,6 +26,9 @@ pub(crate) const SECRET: &str = "a-secret-for-rest-credentials";
 pub(crate) const PORT: u16 = 3478;
 /// DTLS and TLS.
 pub(crate) const SECURE_PORT: u16 = 5349;
+
+/// Where a record of each call goes at its end.
+const RECORDS: &str = "records";
 
 /// How users prove themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +77,17 @@ impl Relay {
         relay
     }
 
+    /// The records of so many calls, as soon as they have ended.
+    pub(crate) fn records(&self, count: usize) -> Vec<Value> {
+        let read = || {
+            let text = fs::read_to_string(self.folder().join(RECORDS)).unwrap_or_default();
+            let records: Vec<Value> =
+                text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+            (records.len() >= count).then_some(records)
+        };
+        wait_for(Duration::from_secs(30), read).expect("records of all calls")
+    }
+
     /// The test's scratch folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -89,8 +104,11 @@ impl Drop for Relay {
 /// The whole configuration, with its files written beside it.
 fn configuration(folder: &Path, authority: &Authority, setup: Setup) -> String {
     let Setup { login, legacy_channels, nat_discovery } = setup;
+    let records = folder.join(RECORDS);
+    let records = records.display();
     let mut text = format!(
         "[log]\nlevel = \"debug\"\nformat = \"human\"\n\n\
+         [quality]\nrecords = \"{records}\"\n\n\
          [relay]\naddresses = [\"{RELAY_V4}\", \"{RELAY_V6}\"]\nlegacy_channels = {legacy_channels}\n\n\
          [peers]\nallow = [\"10.77.0.0/24\", \"fd77::/64\"]\n"
     );

@@ -1,4 +1,7 @@
-//! The same packets with the same arrivals, as tshark sees them (`-z rtp,streams`, 4.0 and later).
+//! The same packets with the same arrivals, as the relay and as tshark sees them (`-z rtp,streams`, 4.0 and later).
+//!
+//! The relay is held to the truth on every row, jitter within what is known of arrivals; tshark to a capture of the same
+//! packets, which has one time for each: between the two lies what a clock cannot tell.
 //!
 //! It counts packets per SSRC, expects as many as lie between the first number and the last packet's, and follows RFC
 //! 3550's appendix A.8 to the letter. That is right as long as packets come once and in order, and their clock is one that
@@ -14,10 +17,12 @@
 
 use std::collections::BTreeSet;
 
+use tern::quality::RecordStream;
 use tern::route::Transport;
 
+use crate::check::{Clocks, check_streams, stream as our_stream};
 use crate::relay::Relay;
-use crate::replay::{Call, replay};
+use crate::replay::{Call, end, replay};
 use crate::scenarios;
 use crate::schedule::{OPUS, PCMU, Packet};
 use crate::skip::need;
@@ -111,10 +116,11 @@ fn name_apart(rows: &mut [Row]) {
 fn tshark_says_the_same_where_it_is_right_and_errs_as_it_is_known_to() {
     let mut rows = rows();
     name_apart(&mut rows);
-    let relay = Relay::with(&[Transport::Udp]);
+    let mut relay = Relay::with(&[Transport::Udp]);
     let call = |row: &Row| (Call::new(&relay, Transport::Udp), row.packets.clone());
     let mut calls: Vec<_> = rows.iter().map(call).collect();
     let replayed = replay(&mut calls);
+    let records = end(&mut relay, &mut calls);
 
     let mut arrived: Vec<Arrived<'_>> = Vec::new();
     for (row, measured) in rows.iter().zip(&replayed) {
@@ -126,7 +132,9 @@ fn tshark_says_the_same_where_it_is_right_and_errs_as_it_is_known_to() {
     capture::write(&file, &arrived);
     let streams = need!(tshark::streams(&file));
 
-    for row in &rows {
+    for ((row, measured), record) in rows.iter().zip(&replayed).zip(&records) {
+        let ours = &record.directions.client_to_peer;
+        check_streams(row.name, ours, &row.packets, &measured.to_peer, Clocks::Known);
         let ssrcs: BTreeSet<u32> = row.packets.iter().map(|packet| packet.ssrc).collect();
         for ssrc in ssrcs {
             let stream = streams.iter().find(|stream| stream.ssrc == ssrc).expect("it sees every stream");
@@ -137,7 +145,18 @@ fn tshark_says_the_same_where_it_is_right_and_errs_as_it_is_known_to() {
             assert_eq!(stream.packets, truth.received + truth.duplicate, "{}", row.name);
             assert_eq!(stream.lost, (row.lost)(&truth), "{}: {truth:?}", row.name);
             check_jitter(row, stream, &jitter(&own));
+            check_ours(row, stream, our_stream(ours, ssrc));
         }
+    }
+}
+
+/// The relay and tshark, where that is right about everything.
+fn check_ours(row: &Row, theirs: &tshark::Stream, ours: &RecordStream) {
+    assert_eq!(ours.counts.packets(), theirs.packets, "{}", row.name);
+    if row.jitter == Jitter::Right {
+        assert_eq!(ours.counts.lost as i64, theirs.lost, "{}", row.name);
+        let most = ours.max_jitter.map_or(f64::NAN, |jitter| jitter.as_secs_f64() * 1e3);
+        println!("    the relay: max jitter {most:.3}");
     }
 }
 

@@ -78,14 +78,12 @@ fn check_discards(name: &str, seen: &Counts, arrived: &[Arrived<'_>]) {
 
 fn check_jitter(name: &str, stream: &RecordStream, arrived: &[Arrived<'_>]) {
     let values = jitter(arrived);
+    let from = || values.iter().map(|value| value.from);
+    let to = || values.iter().map(|value| value.to);
     let count = values.len() as f64;
-    let mean = |part: fn(&Span) -> f64| values.iter().map(part).sum::<f64>() / count;
-    let most = |part: fn(&Span) -> f64| values.iter().map(part).fold(0.0, f64::max);
-    let (from, to): (fn(&Span) -> f64, fn(&Span) -> f64) = (|span| span.from, |span| span.to);
-    for (what, seen, span) in [
-        ("mean", stream.mean_jitter, Span { from: mean(from), to: mean(to) }),
-        ("max", stream.max_jitter, Span { from: most(from), to: most(to) }),
-    ] {
+    let mean = Span { from: from().sum::<f64>() / count, to: to().sum::<f64>() / count };
+    let most = Span { from: from().fold(0.0, f64::max), to: to().fold(0.0, f64::max) };
+    for (what, seen, span) in [("mean", stream.mean_jitter, mean), ("max", stream.max_jitter, most)] {
         let seen = seen.map_or(f64::NAN, |jitter| jitter.as_secs_f64());
         let off = SECONDS.max(SHARE * span.middle());
         println!(
