@@ -47,7 +47,8 @@ impl From<&Glance> for Packet {
 /// Of the intervals so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct JitterSoFar {
-    /// Of their means, each with the weight of its packets.
+    /// Of their means, each with the weight of the packets that it was taken over: padding and the other packets of a
+    /// picture have no part in it.
     mean: f64,
     packets: u64,
     max: Option<Duration>,
@@ -56,7 +57,7 @@ struct JitterSoFar {
 impl JitterSoFar {
     fn add(&mut self, heard: &Heard) {
         let Some(jitter) = heard.jitter else { return };
-        let packets = heard.counts.received.max(1);
+        let packets = heard.counts.timed.max(1);
         self.packets += packets;
         self.mean += (jitter.mean.as_secs_f64() - self.mean) * packets as f64 / self.packets as f64;
         self.max = self.max.max(Some(jitter.max));
