@@ -145,30 +145,46 @@ pub(crate) fn jitter(packets: &[Arrived<'_>]) -> Vec<Span> {
     values
 }
 
-/// How many packets come too late for a jitter buffer of each depth that plays what it has `depth` after the first
-/// packet's arrival: at least and at most, as exactly as arrivals are known. Asked is the first packet of a timestamp, which
-/// is all that duplicates, a picture's other parts and a key that is held down have.
+/// How many packets come too late for a jitter buffer of each depth, which plays what it has `depth` after the fastest
+/// packet so far would have been there: at least, and at most as exactly as arrivals are known and if the fastest of all
+/// had been known from the beginning. Asked is the first packet of a timestamp, which is all that duplicates, a picture's
+/// other parts and a key that is held down have.
 pub(crate) fn discarded(packets: &[Arrived<'_>]) -> [RangeInclusive<u64>; 4] {
-    let mut counts = DEPTHS.map(|_| [0; 2]);
-    let mut seen = BTreeSet::new();
-    let mut begun: Option<Arrived<'_>> = None;
+    let mut counts = DEPTHS.map(|_| 0..=0);
+    for spurt in transits(packets) {
+        for (depth, count) in DEPTHS.iter().zip(&mut counts) {
+            let depth = depth.as_secs_f64();
+            let (mut so_far, mut least, mut most) = (f64::INFINITY, 0, 0);
+            let fastest = spurt.iter().map(|transit| transit.from).fold(f64::INFINITY, f64::min);
+            for transit in &spurt {
+                least += u64::from(transit.from - so_far > depth);
+                most += u64::from(transit.to - fastest > depth);
+                so_far = so_far.min(transit.to);
+            }
+            *count = count.start() + least..=count.end() + most;
+        }
+    }
+    counts
+}
+
+/// How long each packet took, but for a constant, from one break of the sender's clock to the next.
+fn transits(packets: &[Arrived<'_>]) -> Vec<Vec<Span>> {
+    let (mut spurts, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut begun: Option<&Packet> = None;
     for (packet, arrival) in packets {
         if !seen.insert((packet.epoch, packet.timestamp)) {
             continue;
         }
         if packet.breaks || begun.is_none() {
-            begun = Some((*packet, *arrival));
+            begun = Some(packet);
+            spurts.push(Vec::new());
         }
-        let (first, start) = begun.expect("just set");
-        let ticks = packet.timestamp.wrapping_sub(first.timestamp).cast_signed();
-        let due = f64::from(ticks) / f64::from(packet.clock);
-        for (depth, [least, most]) in DEPTHS.iter().zip(&mut counts) {
-            let limit = depth.as_secs_f64() + due;
-            *least += u64::from(arrival.from - start.to > limit);
-            *most += u64::from(arrival.to - start.from > limit);
-        }
+        let ticks = packet.timestamp.wrapping_sub(begun.expect("just set").timestamp).cast_signed();
+        let sent = f64::from(ticks) / f64::from(packet.clock);
+        let spurt = spurts.last_mut().expect("just begun");
+        spurt.push(Span { from: arrival.from - sent, to: arrival.to - sent });
     }
-    counts.map(|[least, most]| least..=most)
+    spurts
 }
 
 #[cfg(test)]
