@@ -95,8 +95,7 @@ impl Reading {
         if age > LONGEST_WAIT || ahead > LONGEST_TURN {
             return self.now.time;
         }
-        // In plain numbers: this is asked for every packet.
-        Time::from_nanos(self.now.time.as_nanos().saturating_add(ahead).saturating_sub(age))
+        self.now.time + Duration::from_nanos(ahead) - Duration::from_nanos(age)
     }
 }
 
