@@ -277,8 +277,10 @@ fn authenticate(
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
     };
+    // The fields have its lower bits. Four bytes fewer spare most realms a second block of the hash.
+    let epoch = u32::try_from(issued >> TIME_MASK.count_ones()).unwrap_or(u32::MAX);
     let mut mac = key.0.clone();
-    for part in [cookie, fields, &issued.to_be_bytes(), &ip.octets(), realm.as_bytes()] {
+    for part in [cookie, fields, &epoch.to_be_bytes(), &ip.octets(), realm.as_bytes()] {
         mac.update(part);
     }
     let [m0, m1, m2, m3, m4, m5, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
