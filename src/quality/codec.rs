@@ -2,7 +2,7 @@
 //!
 //! Owns the table from payload type to codec. A relay never sees the negotiation, so the table is an assumption: the
 //! static numbers of RFC 3551, the usual ones of Chrome and Firefox, and what the operator says ([`Codecs::with`]). A
-//! number that stands for now one thing, now another is not in it: no codec is better than a wrong one.
+//! number that browsers give to several things is not in it: no codec is better than a wrong one.
 //! Made by the configuration, read by sessions on the workers' threads, swapped whole on reload.
 
 mod known;

@@ -78,90 +78,62 @@ impl Leg {
     }
 }
 
-/// One thing for each direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Directions<T> {
-    /// For [`Direction::ClientToPeer`].
-    pub client_to_peer: T,
-    /// For [`Direction::PeerToClient`].
-    pub peer_to_client: T,
-}
-
-impl<T> Directions<T> {
-    /// What `make` says for each.
-    pub fn from_fn(mut make: impl FnMut(Direction) -> T) -> Self {
-        Self { client_to_peer: make(Direction::ClientToPeer), peer_to_client: make(Direction::PeerToClient) }
-    }
-
-    /// Both, with their directions.
-    pub fn iter(&self) -> impl Iterator<Item = (Direction, &T)> {
-        Direction::ALL.into_iter().map(|direction| (direction, &self[direction]))
-    }
-}
-
-impl<T> Index<Direction> for Directions<T> {
-    type Output = T;
-
-    #[inline]
-    fn index(&self, direction: Direction) -> &T {
-        match direction {
-            Direction::ClientToPeer => &self.client_to_peer,
-            Direction::PeerToClient => &self.peer_to_client,
+/// Declares a type that holds one thing for each value of an enum of two.
+macro_rules! one_for_each {
+    ($(#[$doc:meta])* $name:ident, $key:ident, $first:ident = $one:ident, $second:ident = $other:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name<T> {
+            #[doc = concat!("For [`", stringify!($key), "::", stringify!($one), "`].")]
+            pub $first: T,
+            #[doc = concat!("For [`", stringify!($key), "::", stringify!($other), "`].")]
+            pub $second: T,
         }
-    }
-}
 
-impl<T> IndexMut<Direction> for Directions<T> {
-    #[inline]
-    fn index_mut(&mut self, direction: Direction) -> &mut T {
-        match direction {
-            Direction::ClientToPeer => &mut self.client_to_peer,
-            Direction::PeerToClient => &mut self.peer_to_client,
+        impl<T> $name<T> {
+            /// What `make` says for each.
+            pub fn from_fn(mut make: impl FnMut($key) -> T) -> Self {
+                Self { $first: make($key::$one), $second: make($key::$other) }
+            }
+
+            /// Both, with what they are for.
+            pub fn iter(&self) -> impl Iterator<Item = ($key, &T)> {
+                $key::ALL.into_iter().map(|key| (key, &self[key]))
+            }
         }
-    }
-}
 
-/// One thing for each leg.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Legs<T> {
-    /// For [`Leg::Client`].
-    pub client: T,
-    /// For [`Leg::Peer`].
-    pub peer: T,
-}
+        impl<T> Index<$key> for $name<T> {
+            type Output = T;
 
-impl<T> Legs<T> {
-    /// What `make` says for each.
-    pub fn from_fn(mut make: impl FnMut(Leg) -> T) -> Self {
-        Self { client: make(Leg::Client), peer: make(Leg::Peer) }
-    }
-
-    /// Both, with their legs.
-    pub fn iter(&self) -> impl Iterator<Item = (Leg, &T)> {
-        Leg::ALL.into_iter().map(|leg| (leg, &self[leg]))
-    }
-}
-
-impl<T> Index<Leg> for Legs<T> {
-    type Output = T;
-
-    #[inline]
-    fn index(&self, leg: Leg) -> &T {
-        match leg {
-            Leg::Client => &self.client,
-            Leg::Peer => &self.peer,
+            #[inline]
+            fn index(&self, key: $key) -> &T {
+                match key {
+                    $key::$one => &self.$first,
+                    $key::$other => &self.$second,
+                }
+            }
         }
-    }
+
+        impl<T> IndexMut<$key> for $name<T> {
+            #[inline]
+            fn index_mut(&mut self, key: $key) -> &mut T {
+                match key {
+                    $key::$one => &mut self.$first,
+                    $key::$other => &mut self.$second,
+                }
+            }
+        }
+    };
 }
 
-impl<T> IndexMut<Leg> for Legs<T> {
-    #[inline]
-    fn index_mut(&mut self, leg: Leg) -> &mut T {
-        match leg {
-            Leg::Client => &mut self.client,
-            Leg::Peer => &mut self.peer,
-        }
-    }
+one_for_each! {
+    /// One thing for each direction.
+    Directions, Direction, client_to_peer = ClientToPeer, peer_to_client = PeerToClient
+}
+
+one_for_each! {
+    /// One thing for each leg.
+    Legs, Leg, client = Client, peer = Peer
 }
 
 #[cfg(test)]
