@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::interval::{IntervalDirection, IntervalStream, choose_voice};
 use super::record::{RecordDirection, RecordStream};
 use super::score::{self, Latest, Missing, Scores, Verdict, Voice};
-use super::stream::Counts;
+use super::stream::{Counts, MAX_DROPOUT, MAX_MISORDER};
 use super::track::{Packet, Track};
 use super::{Direction, Feedback, FeedbackCounts, Glance, LegRtt, Legs, MarkCounts, Settings};
 use crate::time::Time;
@@ -28,10 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who has been silent for longer makes room.
 const SILENCE: Duration = Duration::from_secs(30);
-
-/// A second packet confirms its SSRC if its number lies this close to the first one's (RFC 3550 appendix A.1).
-const MAX_DROPOUT: u16 = 3000;
-const MAX_MISORDER: u16 = 100;
 
 /// One direction. What every packet touches stands first, in two cache lines.
 #[derive(Debug)]
@@ -73,6 +69,7 @@ struct Newcomer {
 }
 
 impl Newcomer {
+    /// A second packet does, if its number lies close to the first one's.
     fn confirms(&self, header: &RtpHeader) -> bool {
         let ahead = header.sequence.wrapping_sub(self.header.sequence);
         (1..MAX_DROPOUT).contains(&ahead) || ahead.wrapping_neg() < MAX_MISORDER && ahead != 0

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 pub use counts::{Counts, DEPTHS, LOSS_RUN_EDGES};
 pub use jitter::Jitter;
+pub(super) use sequence::{MAX_DROPOUT, MAX_MISORDER};
 
 use self::clock::{Found, Search};
 use self::discard::{Buffer, Discards, Lateness};

@@ -8,9 +8,9 @@ use super::counts::Counts;
 use super::gaps::Gaps;
 
 /// A number so far ahead is another stream's (A.1).
-const MAX_DROPOUT: u16 = 3000;
+pub(in crate::quality) const MAX_DROPOUT: u16 = 3000;
 /// A number so far behind is another stream's (A.1).
-const MAX_MISORDER: u16 = 100;
+pub(in crate::quality) const MAX_MISORDER: u16 = 100;
 /// How many positions the window holds.
 const WINDOW: u64 = u128::BITS as u64;
 const TURN: u64 = 1 << 16;
