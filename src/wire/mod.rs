@@ -4,6 +4,7 @@
 //! Nothing here knows a client, a clock or a setting: whether a well-formed message is *allowed* is for the engine
 //! and the data path to say.
 
+pub mod bfd;
 pub mod channel_data;
 pub mod demux;
 pub mod framing;
