@@ -334,6 +334,7 @@ fn new_process(pages: &[TcpListener]) -> Result<Process, Failure> {
         seed: seed.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)),
         addresses: machine::all_addresses(),
         protected: page_addresses(pages),
+        probe: config::Probe::default(),
     })
 }
 

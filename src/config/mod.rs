@@ -44,7 +44,7 @@ pub use quality::{Quality, QualityCodec, Records};
 pub use relay::{Address, NatDiscovery, Relay};
 pub use secrets::{Secrets, read_one_secret};
 pub use server::{Level, Log, LogFormat, Server};
-pub use settings::Process;
+pub use settings::{Probe, Process};
 pub use tree::ENV_PREFIX;
 pub use values::{BitRate, Cidr, Moment, Period, PortRange, transport_word};
 

@@ -47,6 +47,8 @@ pub(super) fn read(config: &Config, problems: &mut Problems) -> Secrets {
             secrets: read_shared(config, problems),
             tokens: read_tokens(config, problems),
             anonymity: auth.user_anonymity,
+            // The process's, not the configuration's.
+            probe: None,
         },
         nonce_keys: auth.nonce_key.iter().filter_map(|key| read_nonce_key(config, key, problems)).collect(),
     }

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use super::{Cidr, Config, Listener, NatDiscovery, Secrets};
-use crate::engine::auth::{Authenticator, FleetKey, FleetKeysFault, NonceKeys};
+use crate::engine::auth::{Authenticator, Credentials, FleetKey, FleetKeysFault, NonceKeys, SharedSecret};
 use crate::engine::limits::{Pace, PrefixLengths, PrefixLimiter, Quotas, Rate};
 use crate::engine::peer::{PeerPolicy, PeerSettings, Prefix};
 use crate::engine::{self, Lifetimes, Limits, RelayAddress, RelaySettings, SessionLimits};
@@ -25,6 +25,17 @@ pub struct Process {
     pub addresses: Vec<IpAddr>,
     /// Sockets of this process besides its listeners; no client may reach them through the relay.
     pub protected: Vec<SocketAddr>,
+    /// For the self-test's calls.
+    pub probe: Probe,
+}
+
+/// What the self-test's calls are admitted with.
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    /// Their credentials are made under it; none makes no calls.
+    pub secret: Option<SharedSecret>,
+    /// The peers that they call.
+    pub peers: Vec<SocketAddr>,
 }
 
 impl Config {
@@ -110,7 +121,8 @@ impl Config {
         let keys =
             if secrets.nonce_keys.is_empty() { vec![process.nonce_key.clone()] } else { secrets.nonce_keys };
         let nonces = NonceKeys::new(self.server.relay_id, keys)?.with_lifetime(self.auth.nonce_lifetime.0);
-        Ok(Authenticator::new(nonces, secrets.credentials))
+        let credentials = Credentials { probe: process.probe.secret.clone(), ..secrets.credentials };
+        Ok(Authenticator::new(nonces, credentials))
     }
 
     fn peer_policy(&self, listeners: &[Listener], process: &Process) -> PeerPolicy {
@@ -123,6 +135,7 @@ impl Config {
             ports: self.relay.ports.first..=self.relay.ports.last,
             own: process.addresses.clone(),
             protected: protected.chain(process.protected.iter().copied()).collect(),
+            probes: process.probe.peers.clone(),
             allow: prefixes(&self.peers.allow),
             deny: prefixes(&self.peers.deny),
             development: self.development.is_some(),

@@ -521,6 +521,7 @@ fn settings_follow_the_configuration() {
         seed: 1,
         addresses: Vec::new(),
         protected: Vec::new(),
+        probe: Probe::default(),
     };
     let settings = loaded.config.settings(loaded.secrets, &process).unwrap();
     let addresses: Vec<_> = settings.worker.listeners.iter().map(|l| l.address.to_string()).collect();

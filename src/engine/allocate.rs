@@ -94,10 +94,14 @@ impl Engine {
         }
         self.check_load(origin.client, wish.port)?;
         let limits = &self.settings.limits;
-        if !limits.allocations.allow(now.time, origin.client.tuple.client.ip()) {
+        let mut quotas = limits.quotas;
+        if user.is_probe() {
+            // One per listener, transport and worker. The relay's own room is looked at all the same.
+            quotas.per_user = None;
+        } else if !limits.allocations.allow(now.time, origin.client.tuple.client.ip()) {
             return Err(Code::QuotaReached.into());
         }
-        let hold = self.shared.quotas.reserve(user.owner, limits.quotas).map_err(|error| {
+        let hold = self.shared.quotas.reserve(user.owner, quotas).map_err(|error| {
             self.redirect(origin.client, Redirect::WhenFull).unwrap_or_else(|| quota_code(error).into())
         })?;
         let key = self.allocations.insert(Allocation {

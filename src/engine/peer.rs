@@ -7,14 +7,15 @@
 //!
 //! 1. **never**: port 0, unspecified, multicast, broadcast, cloud metadata services, and the relay's own listeners,
 //!    admin and store endpoints. No list and no mode admits these.
-//! 2. **deny list** of the operator.
-//! 3. **the relay's own relay addresses**, in the relay port range: two clients of one relay may be each other's
+//! 2. **the relay's own probes**, in their exact ports: sockets of this process that answer nobody but its self-test.
+//! 3. **deny list** of the operator.
+//! 4. **the relay's own relay addresses**, in the relay port range: two clients of one relay may be each other's
 //!    peers, whatever kind of address it has.
-//! 4. **allow list** of the operator.
-//! 5. **denied by default**: loopback, link-local, private, shared (CGN), unique-local, documentation, benchmarking
+//! 5. **allow list** of the operator.
+//! 6. **denied by default**: loopback, link-local, private, shared (CGN), unique-local, documentation, benchmarking
 //!    and reserved ranges, all of IPv6 that is not global unicast, and the other ports of this host. Development
 //!    mode takes loopback, private and shared ranges and this host out of this rule, and nothing else.
-//! 6. **everything else is allowed.**
+//! 7. **everything else is allowed.**
 //!
 //! The engine asks when a permission, a channel or a connection is made ([`PeerPolicy::check_address`],
 //! [`PeerPolicy::check`]); the data path asks [`PeerPolicy::check_port`] for every Send indication, since a permission
@@ -46,6 +47,8 @@ pub struct PeerSettings {
     /// Endpoints that no client may reach through the relay: its listeners, admin pages, stores. An unspecified
     /// address stands for every address of this host.
     pub protected: Vec<SocketAddr>,
+    /// Sockets of this process that the self-test's calls go to.
+    pub probes: Vec<SocketAddr>,
     /// The operator's allow list.
     pub allow: Vec<Prefix>,
     /// The operator's deny list.
@@ -88,6 +91,7 @@ pub struct PeerPolicy {
     protected: HashSet<SocketAddr>,
     /// Ports that are protected on every address of this host.
     protected_ports: HashSet<u16>,
+    probes: HashSet<SocketAddr>,
     /// Addresses of which some ports may be reached and others not; loopback is one without being here.
     watched: HashSet<IpAddr>,
     allow: PrefixSet,
@@ -106,9 +110,14 @@ impl PeerPolicy {
             settings.protected.iter().partition(|endpoint| endpoint.ip().to_canonical().is_unspecified());
         let protected: HashSet<SocketAddr> =
             protected.iter().flat_map(|at| seen_from_outside(*at, &settings.relays)).collect();
+        let canonical = |at: &SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
+        let probes: HashSet<SocketAddr> = settings.probes.iter().map(canonical).collect();
+        // What one port of an address is admitted for, the others are not.
+        let watched = protected.iter().chain(&probes).map(SocketAddr::ip).chain(own.iter().copied());
         Self {
             ports: settings.ports.clone(),
-            watched: protected.iter().map(SocketAddr::ip).chain(own.iter().copied()).collect(),
+            watched: watched.collect(),
+            probes,
             protected,
             protected_ports: everywhere.iter().map(SocketAddr::port).collect(),
             relays,
@@ -169,6 +178,9 @@ impl PeerPolicy {
     fn judge(&self, ip: IpAddr, port: Option<u16>) -> Result<(), Denied> {
         let special = special::classify(ip);
         self.check_never(ip, port, special)?;
+        if port.is_some_and(|port| self.probes.contains(&SocketAddr::new(ip, port))) {
+            return Ok(());
+        }
         if self.deny.contains(ip) {
             return Err(Denied::Listed);
         }

@@ -20,7 +20,13 @@ pub(crate) fn settings(workers: u8) -> ServerSettings {
     std::fs::write(&file, text).unwrap();
     let loaded = config::load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
     let key = FleetKey::derive(b"of a test");
-    let process = Process { nonce_key: key, seed: 1, addresses: Vec::new(), protected: Vec::new() };
+    let process = Process {
+        nonce_key: key,
+        seed: 1,
+        addresses: Vec::new(),
+        protected: Vec::new(),
+        probe: config::Probe::default(),
+    };
     let mut settings = loaded.config.settings(loaded.secrets, &process).unwrap();
     settings.worker.listeners[0].address.set_port(0);
     settings

@@ -1,5 +1,8 @@
 //! Every error code with what it must carry, and the order in which requests are checked.
 
+use std::time::Duration;
+
+use tern::engine::auth::PROBE_USER;
 use tern::engine::limits::{Pace, Quotas};
 use tern::engine::{Event, OpenError, Redirect};
 use tern::wire::stun::{AttributeType, Class, Message, Method, TransactionId, Writer};
@@ -216,14 +219,14 @@ fn quotas_are_exact_and_given_back() {
 /// A network that allocates too fast is told so, and may again later.
 #[test]
 fn allocations_are_limited_per_prefix() {
-    let pace = Pace::new(1, std::time::Duration::from_secs(1), 2);
+    let pace = Pace::new(1, Duration::from_secs(1), 2);
     let mut rig = Rig::new(&Setup { allocations: pace, ..Setup::default() });
     let allocate = |rig: &mut Rig, from: &str| Caller::new(udp(from), "alice").allocate(rig, |_| {}).code;
     assert_eq!(allocate(&mut rig, "84.1.2.3:1"), 0);
     assert_eq!(allocate(&mut rig, "84.1.2.3:2"), 0);
     assert_eq!(allocate(&mut rig, "84.1.2.3:3"), 486);
     assert_eq!(allocate(&mut rig, "84.1.2.4:3"), 0);
-    rig.pass(std::time::Duration::from_secs(1));
+    rig.pass(Duration::from_secs(1));
     assert_eq!(allocate(&mut rig, "84.1.2.3:3"), 0);
 }
 
@@ -333,4 +336,26 @@ fn what_cannot_be_answered_is_dropped_in_silence() {
         rig.assert_empty();
     }
     assert!(Message::parse(&good).is_ok());
+}
+
+/// One test call per listener, transport and worker takes nobody's share, and is refused when the relay itself is full.
+#[test]
+fn test_calls_meet_no_limit_of_a_user_but_that_of_the_relay() {
+    let setup = Setup {
+        probe: Some(b"north"),
+        rest: false,
+        quotas: Quotas { per_user: Some(1), total: Some(3) },
+        allocations: Pace::new(1, Duration::from_secs(60), 1),
+        ..Setup::default()
+    };
+    let mut rig = Rig::new(&setup);
+    let mut call = |port: u16| {
+        let login = Login::timed(PROBE_USER, 5000);
+        let mut caller = Caller::with(udp(&format!("84.1.2.3:{port}")), login);
+        caller.allocate(&mut rig, |_| {})
+    };
+    for port in 5000..5003 {
+        call(port).good();
+    }
+    assert_eq!(call(5003).code, 508);
 }

@@ -86,6 +86,7 @@ fn settings(workers: u8, ips: &[IpAddr]) -> ServerSettings {
             ports: ports.clone(),
             own: Vec::new(),
             protected: Vec::new(),
+            probes: Vec::new(),
             allow: Vec::new(),
             deny: Vec::new(),
             development: true,

@@ -53,7 +53,13 @@ fn settings(ports: [u16; 2], workers: u8) -> ServerSettings {
     let sources = Sources { file: Some(file), ..Sources::default() };
     let loaded = config::load(&sources).unwrap();
     let key = FleetKey::derive(b"of a test");
-    let process = Process { nonce_key: key, seed: 1, addresses: Vec::new(), protected: Vec::new() };
+    let process = Process {
+        nonce_key: key,
+        seed: 1,
+        addresses: Vec::new(),
+        protected: Vec::new(),
+        probe: config::Probe::default(),
+    };
     loaded.config.settings(loaded.secrets, &process).unwrap()
 }
 

@@ -78,6 +78,7 @@ impl Setup {
                 ports: ports.clone(),
                 own: Vec::new(),
                 protected: Vec::new(),
+                probes: Vec::new(),
                 allow: Vec::new(),
                 deny: self.deny.clone(),
                 development: true,

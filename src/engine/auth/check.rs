@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use super::Authenticator;
 use super::key::{Algorithm, IntegrityKey, Signature, owner};
 use super::nonce::Features;
 use super::oauth::{Opened, TokenFault};
 use super::rest::TimedName;
 use super::users::UserKeys;
 use super::verdict::{Authenticated, Cause, Kind, Rejection, Session};
+use super::{Authenticator, Credentials, PROBE_USER};
 use crate::time::{Now, UnixTime};
 use crate::wire::stun::{AttributeType, Message, Method, PasswordAlgorithm};
 
@@ -151,18 +151,23 @@ impl Authenticator {
         asked: &Asked<'a, '_>,
         name: &'a [u8],
     ) -> Result<(&'a [u8], Session), Cause> {
-        let Some(timed) = TimedName::parse(name).filter(|_| !self.credentials.secrets.is_empty()) else {
+        let Some(timed) = TimedName::parse(name) else { return asked.refuse_unknown() };
+        let Credentials { secrets, probe, .. } = &self.credentials;
+        let probe = probe.as_ref().filter(|_| timed.user == PROBE_USER.as_bytes());
+        if secrets.is_empty() && probe.is_none() {
             return asked.refuse_unknown();
-        };
+        }
         if timed.is_expired(asked.now) {
             return Err(Cause::Expired);
         }
-        for secret in self.credentials.secrets.valid(asked.now) {
+        let probe = probe.map(|secret| (Kind::Probe, secret));
+        for (kind, secret) in probe.into_iter().chain(secrets.valid(asked.now).map(|one| (Kind::Timed, one)))
+        {
             let password = secret.password(name);
             let keys = UserKeys::of_password(name, asked.realm, &password, asked.claim.algorithm);
             let key = asked.key_of(keys);
             if key.signed(asked.request, asked.claim.signature) {
-                return Ok((name, asked.session(Kind::Timed, timed.user, key)));
+                return Ok((name, asked.session(kind, timed.user, key)));
             }
         }
         Err(Cause::Password)
@@ -197,9 +202,9 @@ impl<'a> Asked<'a, '_> {
         let Name::Plain(name) = self.claim.name else { return None };
         let admitted = match session.kind {
             Kind::User => false,
-            Kind::Timed => {
+            kind @ (Kind::Timed | Kind::Probe) => {
                 let timed = TimedName::parse(name)?;
-                self.session(Kind::Timed, timed.user, session.key).owner == session.owner
+                self.session(kind, timed.user, session.key).owner == session.owner
             }
             Kind::Token => self.request.access_token().is_none() && self.now < session.expires,
         };

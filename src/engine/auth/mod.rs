@@ -46,7 +46,13 @@ pub struct Credentials {
     pub tokens: Option<TokenKeys>,
     /// Whether clients are asked to hide their names.
     pub anonymity: Anonymity,
+    /// For the relay's own test calls, under the name [`PROBE_USER`] and no other. It is made anew with each process and
+    /// known to nobody else.
+    pub probe: Option<SharedSecret>,
 }
+
+/// Who the relay's own test calls are, in time-limited credentials under [`Credentials::probe`].
+pub const PROBE_USER: &str = "tern-self-test";
 
 /// When challenges ask for USERHASH in place of USERNAME (RFC 8489 section 9.2). A client that understands obeys: and a hash
 /// of a time-limited user name, or of a token's key ID, leads nowhere.

@@ -25,6 +25,12 @@ pub struct Authenticated {
 }
 
 impl Authenticated {
+    /// Whether this is a test call of the relay itself. It is no user, and no user's limits are its own.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.kind == Kind::Probe
+    }
+
     /// What an allocation keeps of its owner, from its Allocate and again from each Refresh: a new token has a new key.
     #[must_use]
     pub fn session(&self) -> Session {
@@ -55,7 +61,7 @@ impl Session {
     pub const fn expires(&self) -> Option<UnixTime> {
         match self.kind {
             Kind::Token => Some(self.expires),
-            Kind::User | Kind::Timed => None,
+            Kind::User | Kind::Timed | Kind::Probe => None,
         }
     }
 }
@@ -69,6 +75,8 @@ pub(super) enum Kind {
     Timed,
     /// An access token.
     Token,
+    /// The secret of the relay's own test calls.
+    Probe,
 }
 
 /// Why a request is not authenticated, and what it gets.

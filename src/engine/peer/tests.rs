@@ -22,6 +22,7 @@ fn settings() -> PeerSettings {
         ports: 49_152..=65_535,
         own: vec![ip("172.17.0.1"), ip("8.8.4.9")],
         protected: vec![at("0.0.0.0:3478"), at("10.0.0.5:5349"), at("8.8.8.8:6379"), at("[2600::6]:50000")],
+        probes: Vec::new(),
         allow: Vec::new(),
         deny: Vec::new(),
         development: false,
@@ -346,4 +347,34 @@ fn a_set_of_prefixes_is_the_union_of_them() {
             );
         }
     }
+}
+
+#[test]
+fn a_probe_is_reached_in_its_exact_port_whatever_the_lists_say() {
+    let policy = policy(|settings| {
+        settings.probes =
+            vec![at("10.0.0.5:40000"), at("[2600::5]:40001"), at("10.0.0.5:3478"), at("172.17.0.9:7")];
+        settings.deny = prefixes(&["10.0.0.0/8", "2600::/16"]);
+    });
+    for probe in ["10.0.0.5:40000", "[::ffff:10.0.0.5]:40000", "[2600::5]:40001", "172.17.0.9:7"] {
+        let canonical = SocketAddr::new(at(probe).ip().to_canonical(), at(probe).port());
+        assert_eq!(policy.check(at(probe)), Ok(canonical), "{probe}");
+        assert_eq!(policy.check_port(at(probe)), Ok(canonical), "{probe}");
+    }
+    for (other, why) in [
+        ("10.0.0.5:40001", Denied::Listed),
+        ("[2600::5]:40000", Denied::Listed),
+        // An address that is watched for nothing else.
+        ("172.17.0.9:8", Denied::Private),
+        // Never is never.
+        ("10.0.0.5:3478", Denied::Protected),
+    ] {
+        assert_eq!(policy.check(at(other)), Err(why), "{other}");
+        assert_eq!(policy.check_port(at(other)), Err(why), "{other}");
+    }
+    assert_eq!(
+        policy.check_address(ip("10.0.0.5")),
+        Err(Denied::Listed),
+        "no permission for its other ports"
+    );
 }

@@ -32,6 +32,8 @@ pub struct Setup {
     pub users: Vec<&'static str>,
     /// Whether time-limited credentials are accepted.
     pub rest: bool,
+    /// The secret of the relay's own test calls.
+    pub probe: Option<&'static [u8]>,
     /// Access tokens.
     pub tokens: Option<fn() -> TokenKeys>,
     /// Relay addresses, bound and seen alike.
@@ -84,6 +86,7 @@ impl Default for Setup {
             workers: 1,
             users: vec!["alice", "bob", "carol"],
             rest: true,
+            probe: None,
             tokens: None,
             addresses: vec!["5.9.0.1", "2a01:4f8::1"],
             mapped: Vec::new(),
@@ -166,6 +169,7 @@ impl Setup {
             secrets: Secrets::new(secrets).unwrap(),
             tokens: self.tokens.map(|make| make()),
             anonymity: Anonymity::WherePossible,
+            probe: self.probe.map(|secret| SharedSecret::new("probe", secret).unwrap()),
         };
         let nonces = NonceKeys::new(1, [FleetKey::derive(b"a fleet key of thirty-two bytes!")]).unwrap();
         Authenticator::new(nonces.with_lifetime(self.nonce_lifetime), credentials)
@@ -178,6 +182,7 @@ impl Setup {
             ports: self.ports.clone(),
             own: Vec::new(),
             protected,
+            probes: Vec::new(),
             allow: Vec::new(),
             deny: Vec::new(),
             development: false,

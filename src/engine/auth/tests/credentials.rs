@@ -286,3 +286,35 @@ fn lists_of_secrets_are_checked() {
     assert!(many(8).is_ok());
     assert_eq!(many(9).unwrap_err(), SecretFault::TooMany(9));
 }
+
+/// The relay's own calls, and nobody else, are admitted under the probe's secret.
+#[test]
+fn a_probe_has_a_secret_and_a_name_of_its_own() {
+    let secret = || SharedSecret::new("probe", b"drawn at the start").unwrap();
+    let credential = |user: &str| issue(&secret(), user, UnixTime(START + 60));
+    for secrets in [Secrets::default(), secrets(&[("main", "north")])] {
+        let credentials =
+            Credentials { users: users(), secrets, probe: Some(secret()), ..Credentials::default() };
+        let server = Authenticator::new(nonce_keys(1), credentials);
+        let own = credential(PROBE_USER);
+        for request in [
+            Request::md5(&server, &own.username, &own.password),
+            Request::sha256(&server, &own.username, &own.password),
+        ] {
+            let admitted = request.send(&server).unwrap();
+            assert!(admitted.is_probe() && admitted.expires.is_none());
+            assert!(matches!(
+                request.send_at(&server, START + 60),
+                Err(Rejection::Challenge(Cause::Expired))
+            ));
+        }
+        let other = credential("alice");
+        assert!(Request::md5(&server, &other.username, &other.password).send(&server).is_err());
+        assert!(!Request::md5(&server, "alice", "secret").send(&server).unwrap().is_probe());
+    }
+    // A user of a shared secret may bear the name, and is no probe.
+    let server = server();
+    for request in timed(&server, "north", PROBE_USER, START + 60) {
+        assert!(!request.send(&server).unwrap().is_probe());
+    }
+}
