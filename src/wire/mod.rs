@@ -5,6 +5,7 @@
 //! and the data path to say.
 
 pub mod bfd;
+pub mod bgp;
 pub mod channel_data;
 pub mod demux;
 pub mod framing;
