@@ -3,6 +3,7 @@
 //! Start at [`server`] for how the parts are wired, at [`worker`] for the way of a packet, at
 //! [`engine`] for what the relay knows about its clients.
 
+pub mod announce;
 pub mod cli;
 pub mod clock;
 pub mod config;
