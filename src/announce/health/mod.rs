@@ -1,9 +1,20 @@
 //! From reports of checks to the state of the relay, with the reasons.
+//!
+//! [`check`] counts the reports of one check, [`gate`] decides how fast a judgement may change, [`monitor`] puts them
+//! together with what the operator wants. It asks for runs and says what has changed; what neighbours hear of it is for
+//! [`super::policy`] to say.
 
+mod check;
+mod damping;
+mod gate;
+mod monitor;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
+pub use monitor::{Monitor, Output};
 pub use settings::{CheckSettings, Damping, FailBack, OnDown, Settings};
 
 use crate::time::Now;
