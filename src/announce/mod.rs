@@ -7,39 +7,18 @@
 //! Whoever drives a machine of this room calls `handle(now, input)`, then `poll()` until there is nothing more, then
 //! sleeps until `deadline()`.
 
+mod announcer;
 pub mod bgp;
 pub mod health;
 mod io;
 pub mod policy;
 pub mod settings;
+mod table;
+mod view;
 
+pub use announcer::Announcer;
 pub use io::{
     Action, Change, CheckId, ConnectionId, Event, Input, Level, NeighborId, Numbers, Owner, PrefixId, Target,
 };
 pub use settings::Settings;
-
-use policy::Attributes;
-
-use crate::wire::bgp::Prefix;
-
-/// Everything an operator may want to see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
-    /// The state, its checks and its history.
-    pub health: health::HealthView,
-    /// One per neighbour and prefix.
-    pub routes: Vec<RouteView>,
-}
-
-/// What one neighbour is to hear of one prefix, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteView {
-    /// Who.
-    pub neighbor: NeighborId,
-    /// What.
-    pub prefix: Prefix,
-    /// With what; `None` if it is not announced.
-    pub attributes: Option<Attributes>,
-    /// One sentence each, the deciding rule first.
-    pub why: Vec<String>,
-}
+pub use view::{RouteView, View};
