@@ -19,7 +19,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::clock::Clock;
 use crate::engine;
-use crate::metrics::{self, Counters, EndedSession, LiveSession, SessionDetail, SessionId, Totals};
+use crate::metrics::{
+    self, Counters, EndedSession, Heart, LiveSession, Pulse, SessionDetail, SessionId, Totals,
+};
 use crate::net::certs::{CertStore, Reload};
 use crate::net::dtls::DtlsAcceptor;
 use crate::net::tls::TlsAcceptor;
@@ -171,7 +173,7 @@ impl Server {
         let mut bound = bound;
         for (index, inbox) in (0u8..).zip(inboxes) {
             let listeners = self.take_listeners(&mut bound, certificates, cookie_key)?;
-            let counters = Arc::<Counters>::default();
+            let (counters, pulse) = (Arc::<Counters>::default(), Arc::<Pulse>::default());
             let parts = Parts {
                 index,
                 listeners,
@@ -183,11 +185,13 @@ impl Server {
                 mailboxes: Arc::clone(&mailboxes),
                 inbox,
                 counters: Arc::clone(&counters),
+                pulse: Arc::clone(&pulse),
                 records: records.clone(),
             };
             let mailbox = mailboxes.get(usize::from(index)).cloned();
             let mailbox = mailbox.ok_or_else(|| StartError::Settings("no such worker".to_owned()))?;
-            self.workers.push(Running::start(parts, mailbox, counters, Arc::clone(&self.deaths))?);
+            let heart = Heart::new(index, pulse, mailbox.waker().clone());
+            self.workers.push(Running::start(parts, mailbox, counters, heart, Arc::clone(&self.deaths))?);
         }
         Ok(())
     }
@@ -275,6 +279,24 @@ impl Server {
     #[must_use]
     pub fn metrics(&self) -> Vec<metrics::Source> {
         self.workers.iter().map(Running::source).collect()
+    }
+
+    /// Every worker's heart, in the order of their numbers: whether it still turns, for checks and for BFD.
+    #[must_use]
+    pub fn hearts(&self) -> Vec<Heart> {
+        self.workers.iter().map(|worker| worker.heart.clone()).collect()
+    }
+
+    /// Has workers hang for a while, for tests of what notices it; false if there is no such worker or it does not listen.
+    /// Not in a release.
+    #[cfg(any(test, debug_assertions))]
+    #[must_use]
+    pub fn hang(&self) -> impl Fn(u8, Duration) -> bool + Clone + Send + Sync + 'static {
+        let mailboxes: Arc<[Mailbox]> = self.workers.iter().map(|worker| worker.mailbox.clone()).collect();
+        move |worker, duration| {
+            let mailbox = mailboxes.get(usize::from(worker));
+            mailbox.is_some_and(|mailbox| mailbox.command(Command::Hang(duration)))
+        }
     }
 
     /// The sessions that run, of all workers. Waits for the workers' answers, some milliseconds as a rule; what a worker

@@ -37,12 +37,18 @@ const ROOMS: &[Room] = &[
     room(2, "clock", &["time"]),
     room(2, "net", &["wire", "time", "clock"]),
     room(2, "xdp", &["wire", "time", "route", "clock"]),
-    room(2, "metrics", &["wire", "time", "engine", "route", "quality", "announce", "region", "clock"]),
+    room(2, "metrics", &["wire", "time", "engine", "route", "quality", "announce", "region", "clock", "net"]),
     // What brings them together.
     room(
         3,
         "worker",
         &["wire", "time", "engine", "route", "quality", "region", "clock", "net", "xdp", "metrics"],
+    ),
+    // Drives `announce` with sockets, on threads of its own.
+    room(
+        3,
+        "speaker",
+        &["wire", "time", "engine", "route", "quality", "announce", "clock", "net", "metrics"],
     ),
     room(3, "control", CONTROL),
     // The program.
@@ -56,17 +62,26 @@ const ROOMS: &[Room] = &[
 /// Control shows and changes the configuration, whose types lie above it.
 const CONTROL: &[&str] = &[
     "wire", "time", "engine", "route", "quality", "announce", "region", "clock", "net", "xdp", "metrics",
-    "config",
+    "speaker", "config",
 ];
 
 const PROGRAM: &[&str] = &[
     "wire", "time", "engine", "route", "quality", "announce", "region", "clock", "net", "xdp", "metrics",
-    "worker", "control", "config", "cli", "server",
+    "worker", "speaker", "control", "config", "cli", "server",
 ];
 
 /// Uses within a layer, or upward.
-const EXCEPTIONS: &[(&str, &str)] =
-    &[("engine", "route"), ("net", "clock"), ("xdp", "clock"), ("metrics", "clock"), ("control", "config")];
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("engine", "route"),
+    ("net", "clock"),
+    ("xdp", "clock"),
+    ("metrics", "clock"),
+    // Whoever asks for a worker's pulse wakes it.
+    ("metrics", "net"),
+    // What an operator asks of the announcer.
+    ("control", "speaker"),
+    ("control", "config"),
+];
 
 /// The last layer without sockets, clocks, threads, logs and settings.
 const PURE: u8 = 1;

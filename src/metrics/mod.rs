@@ -1,13 +1,14 @@
 //! What the relay counts, for whoever asks: plain numbers with one writer each.
 //!
 //! A worker owns its counters and adds to them without locks; control and tests read them from other threads at any
-//! time. Nothing here is called for by a packet but an addition. [`Exposition`] writes them for Prometheus,
+//! time. Nothing here is called for by a packet but an addition. [`Heart`] tells whether a worker still turns. [`Exposition`] writes them for Prometheus,
 //! and [`RecordReport`] a session for whoever reads JSON.
 
 mod counters;
 mod exposition;
 mod families;
 mod histogram;
+mod pulse;
 mod quality;
 mod report;
 mod session;
@@ -15,6 +16,7 @@ mod sums;
 
 pub use counters::{Counter, Counters, Loss, Path, Totals, Traffic};
 pub use exposition::{Exposition, Source};
+pub use pulse::{Heart, Pulse};
 pub use quality::QualityCounters;
 pub use report::{MomentReport, RecordReport, ViewReport};
 pub use session::{EndedSession, LiveSession, NoSessionId, SessionDetail, SessionId, SessionInfo};

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::StartError;
-use crate::metrics::{Counters, LiveSession, SessionDetail, Source};
+use crate::metrics::{Counters, Heart, LiveSession, SessionDetail, Source};
 use crate::net::udp::UdpSocket;
 use crate::route::{ListenerId, RelayId};
 use crate::worker::{Command, Listener, Mailbox, Page, Parts, Worker};
@@ -124,6 +124,7 @@ impl State {
 pub(super) struct Running {
     pub(super) mailbox: Mailbox,
     pub(super) counters: Arc<Counters>,
+    pub(super) heart: Heart,
     pub(super) thread: Option<JoinHandle<()>>,
     alive: Arc<AtomicBool>,
 }
@@ -134,6 +135,7 @@ impl Running {
         parts: Parts,
         mailbox: Mailbox,
         counters: Arc<Counters>,
+        heart: Heart,
         deaths: Arc<Deaths>,
     ) -> Result<Self, StartError> {
         let alive = Arc::new(AtomicBool::new(true));
@@ -145,7 +147,7 @@ impl Running {
             .spawn(move || live(parts, ready, guard, &deaths))
             .map_err(StartError::Resources)?;
         match started.recv() {
-            Ok(Ok(())) => Ok(Self { mailbox, counters, alive, thread: Some(thread) }),
+            Ok(Ok(())) => Ok(Self { mailbox, counters, heart, alive, thread: Some(thread) }),
             Ok(Err(error)) => Err(StartError::Resources(error)),
             Err(_) => Err(StartError::Resources(io::Error::other("the thread ended at once"))),
         }

@@ -43,6 +43,31 @@ impl Server {
     }
 }
 
+#[test]
+fn a_worker_that_hangs_does_not_answer_until_it_goes_on_and_the_others_do() {
+    let server = Server::start(settings(2)).unwrap();
+    let hearts = server.hearts();
+    let wait_for = |heart: &Heart, question| {
+        while !heart.answered(question) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    for heart in &hearts {
+        wait_for(heart, heart.ask());
+    }
+    let (hang, long) = (server.hang(), Duration::from_millis(300));
+    let start = Clock::new().now().time;
+    assert!(hang(1, long) && !hang(2, Duration::ZERO));
+    let question = hearts[1].ask();
+    wait_for(&hearts[0], hearts[0].ask());
+    wait_for(&hearts[1], question);
+    assert!(Clock::new().now().time.since(start) >= long);
+    server.kill(1);
+    let question = hearts[1].ask();
+    wait_for(&hearts[0], hearts[0].ask());
+    assert!(!hearts[1].answered(question), "it is dead");
+}
+
 /// How many clients' Bindings are answered.
 fn answered(server: &Server) -> usize {
     let at = server.addresses()[0].address;

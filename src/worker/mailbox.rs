@@ -60,6 +60,9 @@ pub(crate) enum Command {
     },
     /// Write what is queued, then end.
     Stop,
+    /// Do nothing for so long, as a worker that hangs. Not in a release.
+    #[cfg(any(test, debug_assertions))]
+    Hang(std::time::Duration),
     /// Die.
     #[cfg(test)]
     Panic,
@@ -161,6 +164,11 @@ impl Mailbox {
         let taken = self.commands.try_send(command).is_ok();
         self.waker.wake();
         taken
+    }
+
+    /// Ends the worker's wait.
+    pub(crate) const fn waker(&self) -> &Waker {
+        &self.waker
     }
 
     /// Whether there was room.

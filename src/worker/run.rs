@@ -26,7 +26,7 @@ use super::sources::Sources;
 use super::stream::Stream;
 use crate::clock::{Clock, Reading};
 use crate::engine::{self, ConnectionId, Engine, Input};
-use crate::metrics::{Counters, EndedSession, Loss, Path, Traffic};
+use crate::metrics::{Counters, EndedSession, Loss, Path, Pulse, Traffic};
 use crate::net::dtls::HalfOpen;
 use crate::net::poll::{Event, Events, Interest, Poller};
 use crate::net::udp::{Batch, PacketMeta, SendBatch, SendStats};
@@ -80,6 +80,8 @@ pub(crate) struct Parts {
     pub(crate) inbox: Inbox,
     /// Read by control.
     pub(crate) counters: Arc<Counters>,
+    /// Answered by the worker.
+    pub(crate) pulse: Arc<Pulse>,
     /// What is left of sessions goes there.
     pub(crate) records: Sender<Box<EndedSession>>,
 }
@@ -141,6 +143,7 @@ pub(crate) struct Worker {
     pub(super) mailboxes: Arc<[Mailbox]>,
     inbox: Inbox,
     pub(super) counters: Arc<Counters>,
+    pulse: Arc<Pulse>,
     pub(super) records: Sender<Box<EndedSession>>,
     /// What other workers are to be told of packets.
     pub(super) outbox: Outbox,
@@ -200,6 +203,7 @@ impl Worker {
             mailboxes: parts.mailboxes,
             inbox: parts.inbox,
             counters: parts.counters,
+            pulse: parts.pulse,
             records: parts.records,
             overload: Overload::new(reading.now.time),
             sampling: Sampling::default(),
@@ -237,6 +241,7 @@ impl Worker {
             let idle_from = self.clock.now().time;
             let timeout = deadline.map(|at| at.since(idle_from));
             self.poller.wait(&mut events, timeout)?;
+            let question = self.pulse.question();
             self.reading = self.clock.read();
             let last = std::mem::replace(&mut self.now, self.reading.now);
             self.weigh(idle_from.since(last.time), self.now.time.since(idle_from));
@@ -253,6 +258,7 @@ impl Worker {
             self.run_timers();
             self.flush_turn();
             self.counters.turns.add(1);
+            self.pulse.answer(question);
             if stop_at.is_some_and(|at| self.now.time >= at || self.links.len() == 0) {
                 return Ok(());
             }
@@ -323,6 +329,8 @@ impl Worker {
                 Command::Sessions { from, reply } => drop(reply.try_send(self.page(from))),
                 Command::Session { relay, reply } => drop(reply.try_send(self.detail(relay).map(Box::new))),
                 Command::Stop => stop = true,
+                #[cfg(any(test, debug_assertions))]
+                Command::Hang(duration) => std::thread::sleep(duration),
                 #[cfg(test)]
                 Command::Panic => panic!("on purpose"),
                 #[cfg(test)]
