@@ -12,10 +12,14 @@ mod fault;
 mod notification;
 mod numbers;
 mod open;
+#[cfg(test)]
+mod open_tests;
 mod prefix;
 #[cfg(test)]
 mod tests;
 mod update;
+#[cfg(test)]
+mod update_tests;
 pub mod write;
 
 pub use attribute::{AsPath, Attribute, AttributeType, Attributes, Defect, Flaw};
