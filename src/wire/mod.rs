@@ -12,4 +12,5 @@ pub mod framing;
 pub mod proxy;
 pub mod rtcp;
 pub mod rtp;
+pub mod rtr;
 pub mod stun;
