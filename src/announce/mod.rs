@@ -1,14 +1,18 @@
 //! The health announcer: while, and only while, this relay can carry calls, its neighbours hear its prefixes.
 //!
 //! Reports of checks become a state ([`health`]), the state becomes attributes per neighbour and prefix ([`policy`]), and
-//! those become messages ([`bgp`]). All of it is a pure state machine in the manner of the engine: time passed in, bytes in,
-//! actions out. The room `speaker` drives it with sockets, on a thread of its own.
+//! those become messages ([`bgp`]). Beside that, and
+//! fed by the data path alone, BFD tells each neighbour that this end lives ([`bfd`]). All of it are pure state machines in
+//! the manner of the engine: time passed in, bytes in, actions out. The room `speaker` drives them with sockets, on threads
+//! of their own.
 //!
 //! Whoever drives a machine of this room calls `handle(now, input)`, then `poll()` until there is nothing more, then
 //! sleeps until `deadline()`.
 
 mod announcer;
+pub mod bfd;
 pub mod bgp;
+mod dice;
 pub mod health;
 mod io;
 pub mod policy;
