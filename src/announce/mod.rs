@@ -1,7 +1,7 @@
 //! The health announcer: while, and only while, this relay can carry calls, its neighbours hear its prefixes.
 //!
 //! Reports of checks become a state ([`health`]), the state becomes attributes per neighbour and prefix ([`policy`]), and
-//! those become messages ([`bgp`]). Beside that, and
+//! those become messages ([`bgp`]), unless the origin of a prefix is one that the RPKI forbids ([`rpki`]). Beside that, and
 //! fed by the data path alone, BFD tells each neighbour that this end lives ([`bfd`]). All of it are pure state machines in
 //! the manner of the engine: time passed in, bytes in, actions out. The room `speaker` drives them with sockets, on threads
 //! of their own.
@@ -16,6 +16,7 @@ mod dice;
 pub mod health;
 mod io;
 pub mod policy;
+pub mod rpki;
 pub mod settings;
 mod table;
 mod view;
