@@ -41,7 +41,7 @@ pub struct NeighborSettings {
     pub passive: bool,
     /// The hold time we offer, in whole seconds: zero (no keepalives), or three and more.
     pub hold: Duration,
-    /// Between two attempts to connect; grows after failures.
+    /// The longest time between two attempts to connect. The first ones come after a second, two, four...
     pub connect_retry: Duration,
     /// A neighbour that takes no byte for so long is given up (RFC 9687).
     pub send_hold: Duration,
