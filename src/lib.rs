@@ -14,6 +14,7 @@ pub mod net;
 pub mod quality;
 pub mod route;
 pub mod server;
+pub mod speaker;
 pub mod time;
 pub mod wire;
 pub mod worker;
