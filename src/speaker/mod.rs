@@ -5,11 +5,13 @@
 //! |---|---|---|
 //! | [`settings`] | what only the drivers must know | |
 //! | [`handle`] | questions and wishes of operators, by a bounded mailbox | any |
+//! | [`bfd`] | sessions of BFD, fed by the workers' hearts | `tern-bfd` |
 //! | [`checks`] | what is looked at to know the relay's health | |
 //!
 //! What is announced is decided by [`crate::announce`], a pure state machine; here is nothing but its contact with the
 //! world. Nothing waits for the control plane, and no worker waits for anything here.
 
+pub mod bfd;
 pub mod checks;
 pub mod handle;
 pub mod settings;
