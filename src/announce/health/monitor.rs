@@ -95,7 +95,8 @@ impl Monitor {
         self.gate.was_up() || self.checks.iter().all(|check| check.counts_as().is_some())
     }
 
-    /// Lets time pass: runs what is due, gives up what has not answered.
+    /// Lets time pass: runs what is due, gives up what has not answered. Only this does, so that reports which have come
+    /// in time to a driver that was late are heard before.
     pub fn advance(&mut self, now: Now) {
         for place in 0..self.checks.len() {
             let Some(check) = self.checks.get_mut(place) else { continue };
@@ -103,6 +104,10 @@ impl Monitor {
                 self.turned(place, turn);
             }
         }
+        self.proceed(now);
+    }
+
+    fn proceed(&mut self, now: Now) {
         if !self.stopped {
             self.start_runs(now);
         }
@@ -126,7 +131,7 @@ impl Monitor {
         if let Some(turn) = turn {
             self.turned(place, turn);
         }
-        self.advance(now);
+        self.proceed(now);
     }
 
     /// All checks at once.
@@ -134,7 +139,7 @@ impl Monitor {
         for check in &mut self.checks {
             check.run_now(now);
         }
-        self.advance(now);
+        self.proceed(now);
     }
 
     /// The operator wants the relay empty, or back.
@@ -190,7 +195,7 @@ impl Monitor {
         }
         self.settings = settings;
         self.note("the settings were reloaded".to_owned());
-        self.advance(now);
+        self.proceed(now);
     }
 
     /// No check is run any more.
