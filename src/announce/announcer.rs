@@ -1,11 +1,14 @@
-//! The composition: health, policy, and the machines that speak to neighbours.
+//! The composition: checks make a state, the state makes routes, and the machines that speak to others carry them.
 
 use std::collections::VecDeque;
 
+use super::bgp::{self, Speaker};
 use super::health::{Monitor, Output, Transition};
 use super::policy::{Origin, Overrides, Situation, Word};
+use super::rpki::{self, Client, Validity};
+use super::settings::{Doubt, RpkiSettings};
 use super::table::Table;
-use super::{Action, Change, Event, Input, RouteView, Settings, View};
+use super::{Action, Change, ConnectionId, Event, Input, NeighborId, Owner, RouteView, Settings, View};
 use crate::time::{Now, Time};
 use crate::wire::bgp::Prefix;
 
@@ -24,31 +27,45 @@ pub struct Announcer {
     settings: Settings,
     monitor: Monitor,
     overrides: Overrides,
+    speaker: Speaker,
+    rpki: Client,
     table: Table,
+    /// What the table follows from, besides what `is_stale` stands for.
+    situation: Situation,
+    /// Settings, words of the operator or origins have changed since the table was made.
+    is_stale: bool,
     life: Life,
     actions: VecDeque<Action>,
 }
 
 impl Announcer {
-    /// An announcer that announces nothing until its checks have passed.
+    /// An announcer that announces nothing until its checks have passed. It begins with the first [`Input::Tick`],
+    /// which is due at once.
     #[must_use]
     pub fn new(now: Now, settings: Settings) -> Self {
-        let mut announcer = Self {
-            monitor: Monitor::new(now, settings.health.clone()),
+        let monitor = Monitor::new(now, settings.health.clone());
+        let seed = u64::from(settings.bgp.router_id.0) << 32 | u64::from(settings.bgp.asn.0);
+        Self {
+            rpki: Client::new(caches(&settings), &prefixes(&settings), seed),
+            speaker: Speaker::new(&settings.bgp),
+            situation: situation(&monitor, &settings, Life::Running),
+            monitor,
             settings,
             overrides: Overrides::default(),
             table: Table::default(),
+            is_stale: true,
             life: Life::Running,
             actions: VecDeque::new(),
-        };
-        announcer.follow();
-        announcer
+        }
     }
 
     /// Takes one event in. Ask [`Self::poll`] for what follows from it until there is nothing more.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        if self.life == Life::Stopped {
+            return;
+        }
         match input {
-            Input::Tick => {}
+            Input::Tick => self.tick(now),
             Input::Report { check, run, report } => self.monitor.report(now, check, run, report),
             Input::CheckNow => self.monitor.check_now(now),
             Input::Drain(draining) => self.monitor.drain(now, draining),
@@ -64,16 +81,34 @@ impl Announcer {
             }
             Input::Reload(settings) => self.reload(now, *settings),
             Input::Shutdown => self.shut_down(now),
-            Input::Accepted { .. }
-            | Input::Connected { .. }
-            | Input::Failed { .. }
-            | Input::Received { .. }
-            | Input::Sent { .. }
-            | Input::Closed { .. }
-            | Input::Bfd { .. } => {}
+            Input::Accepted { connection, neighbor, local, remote } => {
+                let input = bgp::Input::Accepted { connection, neighbor, local, remote };
+                self.speaker.handle(now, input);
+            }
+            Input::Connected { connection, local, remote } => {
+                let for_bgp = bgp::Input::Connected { connection, local, remote };
+                self.pass_on(now, connection, for_bgp, Some(rpki::Input::Connected { connection }));
+            }
+            Input::Failed { connection, reason } => {
+                let for_bgp = bgp::Input::Failed { connection, reason };
+                self.pass_on(now, connection, for_bgp, Some(rpki::Input::Failed { connection, reason }));
+            }
+            Input::Received { connection, bytes } => {
+                let for_bgp = bgp::Input::Received { connection, bytes };
+                self.pass_on(now, connection, for_bgp, Some(rpki::Input::Received { connection, bytes }));
+            }
+            Input::Sent { connection, waiting } => {
+                self.pass_on(now, connection, bgp::Input::Sent { connection, waiting }, None);
+            }
+            Input::Closed { connection, reason } => {
+                let for_bgp = bgp::Input::Closed { connection, reason };
+                self.pass_on(now, connection, for_bgp, Some(rpki::Input::Closed { connection, reason }));
+            }
+            Input::Bfd { neighbor, up, reason } => {
+                self.speaker.handle(now, bgp::Input::Bfd { neighbor, up, reason });
+            }
         }
-        self.monitor.advance(now);
-        self.follow();
+        self.follow(now);
         self.end_linger(now);
     }
 
@@ -85,9 +120,14 @@ impl Announcer {
     /// When [`Input::Tick`] is due at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
+        let machines = || {
+            let deadlines = [self.monitor.deadline(), self.speaker.deadline(), self.rpki.deadline()];
+            deadlines.into_iter().flatten()
+        };
         match self.life {
-            Life::Running => self.monitor.deadline(),
-            Life::Lingering(until) => self.monitor.deadline().into_iter().chain([until]).min(),
+            Life::Running if self.is_stale => Some(Time::ZERO),
+            Life::Running => machines().min(),
+            Life::Lingering(until) => machines().chain([until]).min(),
             Life::Stopped => None,
         }
     }
@@ -96,26 +136,47 @@ impl Announcer {
     #[must_use]
     pub fn view(&self, now: Now) -> View {
         let health = self.monitor.view(now);
-        let rows = self.table.rows().iter();
-        let routes = rows.map(|row| {
+        let routes = self.table.rows().iter().map(|row| {
             let mut why = vec![row.decision.rule.clone()];
             why.extend(row.origin.said.clone().filter(|said| *said != row.decision.rule));
             why.extend(health.reasons.iter().cloned());
             let attributes = row.decision.attributes.clone();
             RouteView { neighbor: row.neighbor, prefix: row.prefix, attributes, why }
         });
-        View { routes: routes.collect(), health }
+        let routes = routes.collect();
+        View { routes, health, neighbors: self.speaker.view(now), caches: self.rpki.view(now) }
+    }
+
+    fn tick(&mut self, now: Now) {
+        self.monitor.advance(now);
+        self.speaker.handle(now, bgp::Input::Tick);
+        self.rpki.handle(now, rpki::Input::Tick);
+    }
+
+    /// What happens on a connection is for whoever has asked for it.
+    fn pass_on(
+        &mut self,
+        now: Now,
+        connection: ConnectionId,
+        for_bgp: bgp::Input<'_>,
+        for_rpki: Option<rpki::Input<'_>>,
+    ) {
+        match (connection.owner(), for_rpki) {
+            (Owner::Bgp, _) => self.speaker.handle(now, for_bgp),
+            (Owner::Rpki, Some(input)) => self.rpki.handle(now, input),
+            (Owner::Rpki, None) => {}
+        }
     }
 
     /// The operator's word on a prefix that we have, or on all.
     fn say(&mut self, now: Now, prefix: Option<Prefix>, word: Option<Word>) {
-        let mut exports = self.settings.bgp.neighbors.iter().flat_map(|neighbor| &neighbor.exports);
         let about = prefix.map_or_else(|| "all".to_owned(), |prefix| prefix.to_string());
-        if prefix.is_some_and(|prefix| exports.all(|export| export.prefix != prefix)) {
+        if prefix.is_some_and(|prefix| !prefixes(&self.settings).contains(&prefix)) {
             let event = Event::info("operator names a prefix that is not configured").with("prefix", about);
             return self.log(event);
         }
         self.overrides.say(now.unix, prefix, word);
+        self.is_stale = true;
         let event = match word {
             Some(Word::Withdraw) => Event::info("operator withdraws"),
             Some(Word::Force) => Event::info("operator announces by force"),
@@ -124,50 +185,51 @@ impl Announcer {
         self.log(event.with("prefix", about));
     }
 
-    /// Other settings. The operator's words and what is known of checks stand.
+    /// Other settings. The operator's words, what is known of checks, and sessions that need not end stand.
     fn reload(&mut self, now: Now, settings: Settings) {
         if self.life != Life::Running {
             return;
         }
         self.monitor.reload(now, settings.health.clone());
+        self.speaker.reload(now, &settings.bgp);
+        self.rpki.reload(now, caches(&settings), &prefixes(&settings));
         self.settings = settings;
+        self.is_stale = true;
     }
 
     /// Withdraws, and lets the sessions stand for a while. The second time nothing is waited for.
     fn shut_down(&mut self, now: Now) {
-        match self.life {
-            Life::Running => {
-                self.monitor.stop();
-                self.life = Life::Lingering(now.time);
-            }
-            Life::Lingering(_) => self.life = Life::Lingering(now.time),
-            Life::Stopped => {}
-        }
+        let has_to_linger = self.life == Life::Running && self.speaker.has_session();
+        let until = if has_to_linger { now.time + self.settings.linger } else { now.time };
+        self.monitor.stop();
+        self.life = Life::Lingering(until);
     }
 
     fn end_linger(&mut self, now: Now) {
         if matches!(self.life, Life::Lingering(until) if until <= now.time) {
+            self.speaker.stop(now);
+            self.rpki.reload(now, &[], &[]);
+            self.collect();
             self.life = Life::Stopped;
             self.actions.push_back(Action::Stopped);
         }
     }
 
-    fn situation(&self) -> Situation {
-        Situation {
-            state: self.monitor.state(),
-            is_known: self.monitor.is_known(),
-            others: self.monitor.others(),
-            on_down: self.settings.health.on_down,
-            is_stopping: self.life != Life::Running,
+    /// Does what follows from a change of health, settings or the operator's mind. Neighbours come first, then the log
+    /// and the operator's commands.
+    fn follow(&mut self, now: Now) {
+        self.is_stale |= self.rpki.take_change();
+        let situation = situation(&self.monitor, &self.settings, self.life);
+        let mut events = Vec::new();
+        if self.is_stale || situation != self.situation {
+            (self.situation, self.is_stale) = (situation, false);
+            let origin = |prefix: &Prefix| origin(&self.rpki, self.settings.rpki.as_ref(), prefix);
+            let table = Table::decide(&self.settings, &situation, &self.overrides, origin);
+            events = table.changes_since(&self.table);
+            self.table = table;
+            self.tell_neighbors(now);
         }
-    }
-
-    /// Does what follows from a change of health, settings or the operator's mind. Neighbours come first, then the
-    /// log and the operator's commands.
-    fn follow(&mut self) {
-        let table = Table::decide(&self.settings, &self.situation(), &self.overrides, |_| Origin::default());
-        let events = table.changes_since(&self.table);
-        self.table = table;
+        self.collect();
         while let Some(output) = self.monitor.poll() {
             match output {
                 Output::Run { check, run, timeout } => {
@@ -180,19 +242,71 @@ impl Announcer {
         self.actions.extend(events.into_iter().map(Action::Event));
     }
 
+    /// Before anything is known, nothing is said: a neighbour that has kept our routes through a graceful restart would take
+    /// it for all that there is.
+    fn tell_neighbors(&mut self, now: Now) {
+        let is_settled = self.situation.is_known || self.situation.is_stopping;
+        if !is_settled && self.table.announced().is_empty() {
+            return;
+        }
+        for (id, _) in (0..).zip(&self.settings.bgp.neighbors) {
+            self.speaker.set_routes(now, NeighborId(id), self.table.routes(NeighborId(id)));
+        }
+    }
+
+    /// What the machines that speak to others ask for.
+    fn collect(&mut self) {
+        self.actions.extend(std::iter::from_fn(|| self.speaker.poll()));
+        self.actions.extend(std::iter::from_fn(|| self.rpki.poll()));
+    }
+
     fn hook(&mut self, transition: Transition) {
         let Transition { at, from, to, reasons } = transition;
         let prefixes = self.table.announced();
-        self.actions.push_back(Action::Hook(Change {
-            at: at.unix,
-            previous: from,
-            state: to,
-            reasons,
-            prefixes,
-        }));
+        let change = Change { at: at.unix, previous: from, state: to, reasons, prefixes };
+        self.actions.push_back(Action::Hook(change));
     }
 
     fn log(&mut self, event: Event) {
         self.actions.push_back(Action::Event(event));
     }
+}
+
+fn situation(monitor: &Monitor, settings: &Settings, life: Life) -> Situation {
+    Situation {
+        state: monitor.state(),
+        is_known: monitor.is_known(),
+        others: monitor.others(),
+        on_down: settings.health.on_down,
+        is_stopping: life != Life::Running,
+    }
+}
+
+/// What is known of a prefix's origin, and whether that stands against it.
+fn origin(rpki: &Client, settings: Option<&RpkiSettings>, prefix: &Prefix) -> Origin {
+    let Some(settings) = settings else { return Origin::default() };
+    let validity = rpki.validity(prefix, settings.origin);
+    let doubt = match validity {
+        Validity::Valid | Validity::NotFound => None,
+        Validity::Invalid(_) => Some(settings.on_invalid),
+        Validity::Unknown(_) => Some(settings.on_unknown),
+    };
+    let said = match doubt {
+        Some(Doubt::Announce) => format!("{validity}; announced all the same, as configured"),
+        Some(Doubt::Withdraw) | None => validity.to_string(),
+    };
+    Origin { is_refused: doubt == Some(Doubt::Withdraw), said: Some(said) }
+}
+
+fn caches(settings: &Settings) -> &[String] {
+    settings.rpki.as_ref().map_or(&[], |rpki| rpki.caches.as_slice())
+}
+
+/// All that may be announced to anybody.
+fn prefixes(settings: &Settings) -> Vec<Prefix> {
+    let exports = settings.bgp.neighbors.iter().flat_map(|neighbor| &neighbor.exports);
+    let mut prefixes: Vec<Prefix> = exports.map(|export| export.prefix).collect();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    prefixes
 }

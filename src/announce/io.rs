@@ -69,7 +69,8 @@ impl Numbers {
 /// One event for the announcer.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// [`super::Announcer::deadline`] has come.
+    /// [`super::Announcer::deadline`] has come. Timers are looked at only now: a driver says what has arrived first,
+    /// so that what came in time is not too late because the driver was.
     Tick,
     /// A check has answered to [`Action::Run`]. What comes after its timeout is ignored.
     Report {
@@ -160,7 +161,7 @@ pub enum Input<'a> {
     /// Other settings. The driver has brought its own up to date before: what is asked for from now on uses the new
     /// places of checks and neighbours.
     Reload(Box<Settings>),
-    /// Withdraw, linger, end the sessions, say [`Action::Stopped`].
+    /// Withdraw, linger, end the sessions, say [`Action::Stopped`]. The second time nothing is waited for.
     Shutdown,
 }
 
@@ -204,7 +205,7 @@ pub enum Action {
     Hook(Change),
     /// Something for the log.
     Event(Event),
-    /// After [`Input::Shutdown`]: all has been said, and nothing more will be.
+    /// After [`Input::Shutdown`]: nothing more will be asked for. What was to be written before still is.
     Stopped,
 }
 

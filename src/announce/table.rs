@@ -53,6 +53,12 @@ impl Table {
         &self.rows
     }
 
+    /// What a neighbour is to hear.
+    pub(super) fn routes(&self, neighbor: NeighborId) -> Vec<(Prefix, Option<Attributes>)> {
+        let rows = self.rows.iter().filter(|row| row.neighbor == neighbor);
+        rows.map(|row| (row.prefix, row.decision.attributes.clone())).collect()
+    }
+
     /// What at least one neighbour is to hear.
     pub(super) fn announced(&self) -> Vec<Prefix> {
         let mut prefixes: Vec<Prefix> =
@@ -62,13 +68,23 @@ impl Table {
         prefixes
     }
 
+    fn refuses(&self, prefix: &Prefix) -> bool {
+        self.rows.iter().any(|row| row.prefix == *prefix && row.origin.is_refused)
+    }
+
     /// What the log should know of the way from `before` to here.
     pub(super) fn changes_since(&self, before: &Self) -> Vec<Event> {
         let told = |row: &Row| {
             let mut known = before.rows.iter().filter(|known| known.prefix == row.prefix);
             known.find(|known| known.name == row.name).and_then(|known| known.decision.attributes.as_ref())
         };
-        self.rows.iter().filter_map(|row| describe(row, told(row))).collect()
+        let refused = self.rows.iter().filter(|row| row.origin.is_refused && !before.refuses(&row.prefix));
+        let refused = refused.map(|row| {
+            let said = row.origin.said.as_deref().unwrap_or_default();
+            Event::warn("prefix refused for its origin").with("prefix", row.prefix).with("reason", said)
+        });
+        let changed = self.rows.iter().filter_map(|row| describe(row, told(row)));
+        refused.chain(changed).collect()
     }
 }
 

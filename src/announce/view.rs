@@ -1,8 +1,10 @@
 //! What an operator may want to see, as plain values.
 
 use super::NeighborId;
+use super::bgp::NeighborView;
 use super::health::HealthView;
 use super::policy::Attributes;
+use super::rpki::CacheView;
 use crate::wire::bgp::Prefix;
 
 /// Everything.
@@ -12,6 +14,10 @@ pub struct View {
     pub health: HealthView,
     /// One per neighbour and prefix, in the order of the settings.
     pub routes: Vec<RouteView>,
+    /// By [`NeighborId`].
+    pub neighbors: Vec<NeighborView>,
+    /// The caches that are asked for the origin of our prefixes, if any are.
+    pub caches: Vec<CacheView>,
 }
 
 /// What one neighbour is to hear of one prefix, and why.
