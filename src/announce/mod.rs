@@ -19,6 +19,8 @@ pub mod policy;
 pub mod rpki;
 pub mod settings;
 mod table;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use announcer::Announcer;

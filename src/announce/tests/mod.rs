@@ -1,0 +1,303 @@
+//! Announcers in virtual time against a router: what neighbours hear when.
+
+mod lab;
+mod router;
+
+use std::time::Duration;
+
+use lab::{LATENCY, Lab, MS, SECOND, check, ladder, plain, prefix};
+
+use super::health::{FailBack, OnDown, State, Verdict};
+use super::policy::Ladder;
+use super::settings::{Doubt, RpkiSettings};
+use super::{Input, Level, NeighborId, Settings};
+use crate::wire::bgp::{Asn, Community};
+
+fn one() -> Settings {
+    plain(vec![check("a")])
+}
+
+fn with(change: impl FnOnce(&mut Settings)) -> Settings {
+    let mut settings = one();
+    change(&mut settings);
+    settings
+}
+
+#[test]
+fn nothing_is_announced_before_the_checks_have_passed() {
+    let mut lab = Lab::new(vec![one()]);
+    lab.say(0, 0, None);
+    lab.run(60 * SECOND);
+    assert_eq!((lab.router.med(0), lab.router.updates), (None, 0));
+    lab.say(0, 0, Some(Verdict::Good));
+    lab.run(5 * SECOND);
+    assert_eq!((lab.router.med(0), lab.router.updates), (Some(10_200), 1));
+}
+
+#[test]
+fn a_failed_check_withdraws_within_its_fall_time() {
+    let mut lab = Lab::healthy(one());
+    lab.say(0, 0, Some(Verdict::Bad));
+    let took = lab.run_until(5 * SECOND, |lab| lab.router.med(0).is_none());
+    assert!(took <= SECOND + 200 * MS + 2 * MS + LATENCY, "{took:?}");
+    let relay = &lab.relays[0];
+    assert_eq!((relay.changes[0].previous, relay.changes[0].state), (State::Healthy, State::Down));
+    assert!(relay.changes[0].prefixes.is_empty());
+    let why = &relay.announcer.view(lab.now).routes[0].why;
+    let expected = ["the relay is down", "`a` has failed: said so", "failed checks weigh 100, down from 100"];
+    assert_eq!(why, &expected);
+    assert_eq!(relay.log.iter().filter(|event| event.level == Level::Warn).count(), 1, "{:?}", relay.log);
+}
+
+#[test]
+fn the_log_tells_the_chain_from_the_check_to_the_prefix() {
+    let mut lab = Lab::healthy(one());
+    lab.say(0, 0, Some(Verdict::Bad));
+    lab.run(5 * SECOND);
+    let log: Vec<String> = lab.relays[0].log.iter().map(ToString::to_string).collect();
+    let expected = [
+        "check failed check=a detail=said so",
+        "relay is down before=healthy reasons=`a` has failed: said so; failed checks weigh 100, down from 100",
+        "prefix withdrawn neighbor=gw-a prefix=192.0.2.1/32 rule=the relay is down",
+    ];
+    assert_eq!(log, expected);
+}
+
+#[test]
+fn nothing_is_sent_while_nothing_changes() {
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::CheckNow);
+    lab.tell(0, Input::Drain(false));
+    lab.tell(0, Input::Announce { prefix: None, force: false });
+    lab.tell(0, Input::Others(Some(3)));
+    lab.tell(0, Input::Reload(Box::new(one())));
+    lab.run(Duration::from_secs(3600));
+    assert_eq!(lab.router.updates, 1);
+    assert_eq!(lab.relays[0].changes, []);
+}
+
+#[test]
+fn draining_is_heard_at_once_with_graceful_shutdown() {
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::Drain(true));
+    let took = lab.run_until(SECOND, |lab| lab.router.med(0) == Some(40_800));
+    assert_eq!(took, LATENCY);
+    let communities: Vec<Community> =
+        lab.router.routes(0).flat_map(|route| route.2.communities.clone()).collect();
+    assert_eq!(communities, [Community::GRACEFUL_SHUTDOWN]);
+    lab.tell(0, Input::Drain(false));
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), Some(10_200));
+    assert_eq!(lab.relays[0].changes[0].prefixes, [prefix("192.0.2.1/32")]);
+}
+
+#[test]
+fn every_state_has_its_attributes() {
+    let mut settings = plain(vec![check("a")]);
+    settings.health.on_down = OnDown::LastResort;
+    let mut lab = Lab::healthy(settings);
+    lab.tell(0, Input::Takeover(true));
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), Some(0));
+    lab.tell(0, Input::Takeover(false));
+    lab.say(0, 0, Some(Verdict::Poor));
+    lab.run(5 * SECOND);
+    assert_eq!(lab.router.med(0), Some(20_400));
+    lab.say(0, 0, Some(Verdict::Bad));
+    lab.run(5 * SECOND);
+    assert_eq!(lab.router.med(0), Some(61_200));
+    lab.tell(0, Input::Others(Some(1)));
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), None, "another relay is healthy");
+    lab.tell(0, Input::Others(Some(0)));
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), Some(61_200));
+}
+
+#[test]
+fn each_neighbour_hears_its_own_ladder() {
+    let settings = with(|settings| {
+        let mut other = settings.bgp.neighbors[0].clone();
+        other.name = "gw-b".into();
+        other.address = "10.0.0.9".parse().unwrap();
+        other.exports[0].ladder = Ladder { degraded: None, ..ladder() };
+        settings.bgp.neighbors.push(other);
+    });
+    let mut lab = Lab::healthy(settings);
+    assert_eq!(lab.router.routes(0).count(), 2);
+    lab.say(0, 0, Some(Verdict::Poor));
+    lab.run(5 * SECOND);
+    let told: Vec<_> = lab.router.routes(0).map(|route| (route.0, route.2.med)).collect();
+    assert_eq!(told, [(NeighborId(0), Some(20_400))]);
+}
+
+#[test]
+fn the_operators_hold_outlives_health_reload_and_reconnection() {
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::Withdraw(None));
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), None);
+    lab.tell(
+        0,
+        Input::Reload(Box::new(with(|settings| {
+            settings.bgp.neighbors[0].exports[0].ladder.healthy = ladder().takeover
+        }))),
+    );
+    lab.run(60 * SECOND);
+    lab.restart_router();
+    lab.tell(0, Input::Drain(true));
+    lab.tell(0, Input::Drain(false));
+    lab.run(300 * SECOND);
+    assert_eq!((lab.router.med(0), lab.router.updates), (None, 2));
+    let why = &lab.relays[0].announcer.view(lab.now).routes[0].why[0];
+    assert!(why.starts_with("withdrawn by the operator at 2023-11-14T22:13:30Z until"), "{why}");
+    lab.tell(0, Input::Announce { prefix: None, force: false });
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), Some(0));
+}
+
+#[test]
+fn a_hold_on_one_prefix_leaves_the_others() {
+    let second = prefix("198.51.100.0/24");
+    let settings = with(|settings| {
+        let mut export = settings.bgp.neighbors[0].exports[0].clone();
+        export.prefix = second;
+        settings.bgp.neighbors[0].exports.push(export);
+    });
+    let mut lab = Lab::healthy(settings);
+    lab.tell(0, Input::Withdraw(Some(second)));
+    lab.tell(0, Input::Withdraw(Some(prefix("203.0.113.0/24"))));
+    lab.run(LATENCY);
+    let told: Vec<_> = lab.router.routes(0).map(|route| *route.1).collect();
+    assert_eq!(told, [prefix("192.0.2.1/32")]);
+    assert!(lab.relays[0].log.iter().any(|event| event.text.contains("not configured")));
+}
+
+#[test]
+fn force_announces_a_relay_that_is_down_until_the_operator_takes_it_back() {
+    let mut lab = Lab::healthy(one());
+    lab.say(0, 0, Some(Verdict::Bad));
+    lab.run(5 * SECOND);
+    lab.tell(0, Input::Announce { prefix: None, force: true });
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), Some(61_200));
+    lab.tell(0, Input::Reload(Box::new(one())));
+    lab.run(5 * SECOND);
+    assert_eq!(lab.router.med(0), Some(61_200));
+    lab.tell(0, Input::Announce { prefix: None, force: false });
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), None);
+}
+
+#[test]
+fn by_hand_a_relay_comes_back_as_a_standby_and_announce_lets_it_take_its_calls() {
+    let mut lab = Lab::healthy(with(|settings| settings.health.fail_back = FailBack::Manual));
+    lab.say(0, 0, Some(Verdict::Bad));
+    lab.run(5 * SECOND);
+    lab.say(0, 0, Some(Verdict::Good));
+    lab.run(600 * SECOND);
+    assert_eq!(lab.router.med(0), Some(20_400));
+    lab.tell(0, Input::Announce { prefix: None, force: false });
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), Some(10_200));
+}
+
+#[test]
+fn shutdown_withdraws_first_lingers_and_then_says_why() {
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::Shutdown);
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), None);
+    lab.run(SECOND - 2 * LATENCY);
+    assert!(!lab.relays[0].is_stopped && lab.router.notifications.is_empty());
+    lab.tell(0, Input::Announce { prefix: None, force: true });
+    lab.tell(0, Input::Reload(Box::new(one())));
+    lab.run(2 * LATENCY);
+    assert!(lab.relays[0].is_stopped);
+    assert_eq!(lab.router.updates, 2, "nothing but the announcement and the withdrawal");
+    let said = &lab.router.notifications;
+    assert!(
+        said.len() == 1 && said[0].contains("Administrative Shutdown") && said[0].contains("maintenance"),
+        "{said:?}"
+    );
+    assert_eq!(lab.relays[0].announcer.deadline(), None);
+}
+
+#[test]
+fn shutdown_waits_for_nothing_without_a_session_or_when_asked_twice() {
+    let mut lab = Lab::new(vec![one()]);
+    lab.cut(0, true);
+    lab.run(60 * SECOND);
+    lab.tell(0, Input::Shutdown);
+    assert!(lab.relays[0].is_stopped);
+
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::Shutdown);
+    assert!(!lab.relays[0].is_stopped);
+    lab.tell(0, Input::Shutdown);
+    assert!(lab.relays[0].is_stopped);
+}
+
+#[test]
+fn an_unknown_origin_is_announced_or_not_as_configured() {
+    let rpki = |on_unknown| RpkiSettings {
+        caches: vec!["cache:323".to_owned()],
+        origin: Asn(64_600),
+        on_invalid: Doubt::Withdraw,
+        on_unknown,
+    };
+    let mut lab = Lab::healthy(with(|settings| settings.rpki = Some(rpki(Doubt::Announce))));
+    let why = lab.relays[0].announcer.view(lab.now).routes[0].why[1].clone();
+    assert!(
+        why.starts_with("RPKI: unknown") && why.ends_with("announced all the same, as configured"),
+        "{why}"
+    );
+    lab.tell(0, Input::Reload(Box::new(with(|settings| settings.rpki = Some(rpki(Doubt::Withdraw))))));
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), None);
+    let why = lab.relays[0].announcer.view(lab.now).routes[0].why[0].clone();
+    assert!(why.starts_with("RPKI: unknown"), "{why}");
+    assert_eq!(lab.relays[0].log.iter().filter(|event| event.level == Level::Warn).count(), 1);
+    lab.tell(0, Input::Reload(Box::new(one())));
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), Some(10_200));
+}
+
+#[test]
+fn a_reload_takes_new_prefixes_and_attributes_without_ending_the_session() {
+    let mut lab = Lab::healthy(one());
+    let other = with(|settings| {
+        let exports = &mut settings.bgp.neighbors[0].exports;
+        exports.push(exports[0].clone());
+        exports[0].prefix = prefix("198.51.100.0/24");
+        exports[1].ladder.healthy = ladder().takeover;
+    });
+    lab.tell(0, Input::Reload(Box::new(other)));
+    lab.run(LATENCY);
+    let told: Vec<_> = lab.router.routes(0).map(|route| (*route.1, route.2.med)).collect();
+    assert_eq!(told, [(prefix("192.0.2.1/32"), Some(0)), (prefix("198.51.100.0/24"), Some(10_200))]);
+    assert_eq!(lab.router.notifications.len(), 0);
+}
+
+/// With the defaults for health, besides a check that is as hasty as can be.
+#[test]
+fn an_hour_of_flapping_at_one_hertz_is_eight_updates() {
+    let hasty = super::health::CheckSettings {
+        rise: 1,
+        fall: 1,
+        interval: 100 * MS,
+        fast_interval: 100 * MS,
+        timeout: 50 * MS,
+        ..check("a")
+    };
+    let mut settings = plain(vec![hasty]);
+    settings.health.damping = Some(super::health::Damping::default());
+    let mut lab = Lab::healthy(settings);
+    for _ in 0..3600 {
+        lab.say(0, 0, Some(Verdict::Bad));
+        lab.run(500 * MS);
+        lab.say(0, 0, Some(Verdict::Good));
+        lab.run(500 * MS);
+    }
+    assert_eq!(lab.router.updates, 8, "the first announcement, and four falls with three returns");
+}
