@@ -1,5 +1,6 @@
 //! Announcers in virtual time against a router: what neighbours hear when.
 
+mod fleet;
 mod lab;
 mod router;
 
