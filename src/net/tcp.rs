@@ -1,4 +1,4 @@
-//! TCP: listeners for clients, relayed addresses (RFC 6062), connections of both.
+//! TCP: listeners for clients, relayed addresses (RFC 6062), connections of both, and ([`peering`]) of routers.
 //!
 //! # DSCP of a TCP connection
 //!
@@ -12,6 +12,8 @@
 //! RFC 6062 wants connections to peers to leave from the relayed address, which listens at the same time. So the
 //! listener is bound alone first, which fails if anyone has the port, and shares it afterwards
 //! (SO_REUSEPORT) with the connections of the same user that ask for it.
+
+pub mod peering;
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;

@@ -9,3 +9,4 @@ pub(super) mod control;
 pub(super) mod epoll;
 pub(super) mod message;
 pub(super) mod option;
+pub(super) mod signature;
