@@ -4,14 +4,16 @@
 //! returns at once. A mailbox that is full refuses, and whoever asked is told.
 
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use crate::announce::{self, CheckId, NeighborId, health::Report};
+use crate::announce::{self, CheckId, ConnectionId, health::Report};
 use crate::net::poll::Waker;
 use crate::wire::bgp::Prefix;
 
-use super::Settings;
+use super::{Settings, bfd};
 
 /// Messages that may wait: a round of checks, and operators.
 const MAIL: usize = 1024;
@@ -44,22 +46,20 @@ pub enum Mail {
         report: Report,
     },
     /// What BFD says of a neighbour.
-    Bfd {
-        /// Of which settings the neighbour's number is; what is older is ignored.
-        generation: u32,
-        /// Which.
-        neighbor: NeighborId,
-        /// The way is there.
-        up: bool,
-        /// In words.
-        reason: Box<str>,
-    },
+    Bfd(bfd::Notice),
     /// An operator's wish. It is answered when what follows from it has been handed to the kernel.
     Wish(Wish, Reply<()>),
     /// All checks at once; answered when they have reported.
     CheckNow(Option<Reply<()>>),
     /// How things are.
     View(Reply<View>),
+    /// The address of a cache has been looked up.
+    Resolved {
+        /// For which connection.
+        connection: ConnectionId,
+        /// What was found, or why nothing was.
+        found: Result<SocketAddr, String>,
+    },
     /// Go on with other settings.
     Reload(Box<Settings>),
     /// Withdraw, linger, end the sessions, end the thread.
@@ -94,8 +94,13 @@ pub type Reply<T> = SyncSender<T>;
 pub struct View {
     /// What is decided, and why.
     pub announce: announce::View,
+    /// The sessions of BFD, by the number of the neighbour; shorter, or empty, if there are none.
+    pub bfd: Arc<bfd::Views>,
     /// Connections of strangers that were refused.
     pub refused_connections: u64,
+    /// Segments whose TCP MD5 signature is wrong or missing, of all connections in this network namespace; none if the
+    /// kernel does not say.
+    pub badly_signed: Option<u64>,
 }
 
 /// The way to the announcer's thread. Any number of threads may have one.

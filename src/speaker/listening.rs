@@ -1,0 +1,165 @@
+//! Where routers come in, and who may.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::Settings;
+use super::settings::{NeighborSockets, SecretKey};
+use crate::announce::NeighborId;
+use crate::announce::bgp::NeighborSettings;
+use crate::net::poll::{Interest, Poller};
+use crate::net::tcp::peering::Peering;
+use crate::net::tcp::{Accepted, TcpListener};
+
+/// Without a hold time the kernel's patience has to come from somewhere.
+const USER_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The neighbours as the sockets see them.
+#[derive(Debug, Default)]
+pub(super) struct Neighbors(Vec<Neighbor>);
+
+#[derive(Debug)]
+struct Neighbor {
+    address: IpAddr,
+    port: u16,
+    hold: Duration,
+    shutdown: bool,
+    sockets: NeighborSockets,
+}
+
+impl Neighbors {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let neighbor = |(neighbor, sockets): (&NeighborSettings, &NeighborSockets)| Neighbor {
+            address: neighbor.address,
+            port: neighbor.port,
+            hold: neighbor.hold,
+            shutdown: neighbor.shutdown,
+            sockets: sockets.clone(),
+        };
+        Self(settings.announce.bgp.neighbors.iter().zip(&settings.neighbors).map(neighbor).collect())
+    }
+
+    /// Whom a connection between these addresses belongs to.
+    pub(super) fn find(&self, remote: IpAddr, local: IpAddr) -> Option<(NeighborId, Peering<'_>)> {
+        let is_it = |neighbor: &Neighbor| {
+            let own = neighbor.sockets.local_address;
+            neighbor.address == remote && !neighbor.shutdown && own.is_none_or(|own| own == local)
+        };
+        let (id, neighbor) = (0..).map(NeighborId).zip(&self.0).find(|(_, neighbor)| is_it(neighbor))?;
+        Some((id, neighbor.peering()))
+    }
+
+    /// Where one is, and how its connections are set up.
+    pub(super) fn target(&self, id: NeighborId) -> Option<(SocketAddr, Peering<'_>)> {
+        let neighbor = self.0.get(usize::from(id.0))?;
+        Some((SocketAddr::new(neighbor.address, neighbor.port), neighbor.peering()))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = (IpAddr, &SecretKey)> {
+        self.0.iter().filter_map(|neighbor| Some((neighbor.address, neighbor.sockets.key.as_ref()?)))
+    }
+}
+
+impl Neighbor {
+    fn peering(&self) -> Peering<'_> {
+        let patience = if self.hold.is_zero() { USER_TIMEOUT } else { self.hold };
+        Peering {
+            local: self.sockets.local_address,
+            key: self.sockets.key.as_ref().map(SecretKey::as_bytes),
+            ttl: self.sockets.ttl,
+            gtsm: self.sockets.gtsm,
+            user_timeout: self.sockets.user_timeout.unwrap_or(patience),
+        }
+    }
+}
+
+/// One listener.
+#[derive(Debug)]
+pub(super) struct Listening {
+    socket: TcpListener,
+    asked: SocketAddr,
+    keys: Vec<(IpAddr, SecretKey)>,
+}
+
+impl Listening {
+    pub(super) fn bind(address: SocketAddr, poller: &Poller, token: u64) -> io::Result<Self> {
+        let socket = TcpListener::bind_peering(address)?;
+        poller.add(&socket, token, Interest::READ)?;
+        Ok(Self { socket, asked: address, keys: Vec::new() })
+    }
+
+    /// Tells the poller by which number it goes from now on.
+    pub(super) fn number(&self, poller: &Poller, token: u64) {
+        // It fails only for a socket that is not watched.
+        drop(poller.modify(&self.socket, token, Interest::READ));
+    }
+
+    /// As the settings have it.
+    pub(super) const fn asked(&self) -> SocketAddr {
+        self.asked
+    }
+
+    pub(super) fn local(&self) -> SocketAddr {
+        self.socket.local_addr()
+    }
+
+    pub(super) fn accept(&self) -> io::Result<Option<Accepted>> {
+        self.socket.accept()
+    }
+
+    /// Whether nobody could come in from `peer` without `key`.
+    pub(super) fn demands(&self, peer: IpAddr, key: &[u8]) -> bool {
+        self.keys.iter().any(|(address, own)| *address == peer && own.as_bytes() == key)
+    }
+
+    /// Brings the keys up to date. A neighbour whose key cannot be set does not come in: see [`Self::demands`].
+    pub(super) fn set_keys(&mut self, neighbors: &Neighbors) {
+        let is_ours = |peer: &IpAddr| peer.is_ipv4() == self.asked.is_ipv4();
+        let wanted: Vec<_> = neighbors
+            .keys()
+            .filter(|(peer, _)| is_ours(peer))
+            .map(|(peer, key)| (peer, key.clone()))
+            .collect();
+        for (peer, _) in self.keys.iter().filter(|old| !wanted.contains(old)) {
+            // It fails only if there is none.
+            drop(self.socket.set_key(*peer, None));
+        }
+        let old = std::mem::take(&mut self.keys);
+        for new in wanted {
+            let set =
+                if old.contains(&new) { Ok(()) } else { self.socket.set_key(new.0, Some(new.1.as_bytes())) };
+            match set {
+                Ok(()) => self.keys.push(new),
+                Err(error) => {
+                    tracing::warn!(neighbor = %new.0, %error, "the TCP MD5 key of a neighbour cannot be set; it is kept out");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::bgp::Asn;
+
+    #[test]
+    fn a_connection_belongs_to_the_neighbour_whose_addresses_both_ends_have() {
+        let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
+        let neighbor = |address: &str| NeighborSettings::new(address, ip(address), Asn(64_512));
+        let mut settings = Settings::default();
+        settings.announce.bgp.neighbors =
+            vec![neighbor("192.0.2.1"), neighbor("192.0.2.2"), neighbor("192.0.2.3")];
+        let own = NeighborSockets { local_address: Some(ip("192.0.2.9")), ..NeighborSockets::default() };
+        settings.neighbors = vec![NeighborSockets::default(), own, NeighborSockets::default()];
+        settings.announce.bgp.neighbors[2].shutdown = true;
+        let neighbors = Neighbors::new(&settings);
+        let find = |remote, local| neighbors.find(ip(remote), ip(local)).map(|(id, _)| id.0);
+        assert_eq!(find("192.0.2.1", "192.0.2.8"), Some(0));
+        assert_eq!(find("192.0.2.2", "192.0.2.9"), Some(1));
+        assert_eq!(find("192.0.2.2", "192.0.2.8"), None, "another address of ours");
+        assert_eq!(find("192.0.2.3", "192.0.2.8"), None, "shut down");
+        assert_eq!(find("192.0.2.4", "192.0.2.8"), None, "a stranger");
+    }
+}
