@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../fuzz/src/bgp.rs"]
+pub mod bgp;
 #[path = "../fuzz/src/engine.rs"]
 pub mod engine;
 #[path = "../fuzz/src/framing.rs"]
@@ -48,4 +50,9 @@ fn engine_corpus_still_holds() {
 #[test]
 fn media_corpus_still_holds() {
     replay("media", media::check);
+}
+
+#[test]
+fn bgp_corpus_still_holds() {
+    replay("bgp", bgp::check);
 }
