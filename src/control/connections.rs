@@ -4,7 +4,6 @@
 //! accepted until one ends, and one that moves no byte for a while is ended.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +11,6 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
@@ -23,23 +21,23 @@ const SILENCE: Duration = Duration::from_secs(75);
 
 /// A listener with bounds.
 #[derive(Debug)]
-pub(super) struct Bounded {
-    listener: TcpListener,
+pub(super) struct Bounded<L> {
+    listener: L,
     room: Arc<Semaphore>,
     silence: Duration,
 }
 
-impl Bounded {
-    pub(super) fn new(listener: TcpListener) -> Self {
+impl<L: Listener> Bounded<L> {
+    pub(super) fn new(listener: L) -> Self {
         Self { listener, room: Arc::new(Semaphore::new(CONNECTIONS)), silence: SILENCE }
     }
 }
 
-impl Listener for Bounded {
-    type Io = Connection;
-    type Addr = SocketAddr;
+impl<L: Listener> Listener for Bounded<L> {
+    type Io = Connection<L::Io>;
+    type Addr = L::Addr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let Ok(place) = Arc::clone(&self.room).acquire_owned().await else {
             // Nobody closes the semaphore.
             return std::future::pending().await;
@@ -54,21 +52,26 @@ impl Listener for Bounded {
         (connection, from)
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
+    fn local_addr(&self) -> io::Result<Self::Addr> {
         self.listener.local_addr()
     }
 }
 
 /// A connection that ends when it is silent for too long.
 #[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection<S> {
+    stream: S,
     patience: Duration,
     silence: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
-impl Connection {
+impl<S> Connection<S> {
+    /// The socket below.
+    pub(super) const fn socket(&self) -> &S {
+        &self.stream
+    }
+
     /// Hands on what the socket says. As long as it says nothing, the time runs.
     fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
@@ -80,7 +83,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -91,7 +94,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watch(cx, outcome)
@@ -109,10 +112,11 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
-    async fn listener(silence: Duration) -> Bounded {
+    async fn listener(silence: Duration) -> Bounded<TcpListener> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Bounded { silence, ..Bounded::new(listener) }
     }
