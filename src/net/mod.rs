@@ -13,9 +13,11 @@
 //! | [`certs`] | certificate chain and key, re-read when the files change |
 //! | [`tls`] | a TLS session without input or output of its own |
 //! | [`dtls`] | DTLS sessions, and the cookie exchange that comes before there is any |
+//! | [`local`] | who is at the other end of a local socket |
 
 pub mod certs;
 pub mod dtls;
+pub mod local;
 pub mod poll;
 pub mod queue;
 mod sys;

@@ -57,3 +57,35 @@ pub(in crate::net) fn tcp_round_trip(fd: BorrowedFd<'_>) -> io::Result<u32> {
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(info.tcpi_rtt) }
 }
+
+/// The groups of the process at the other end of a local socket, besides its first, as they were when it connected.
+pub(in crate::net) fn peer_groups(fd: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    // The kernel's own bound (NGROUPS_MAX).
+    const MOST: usize = 65_536;
+    let mut groups = vec![0_u32; 32];
+    loop {
+        let room = size_of::<u32>() * groups.len();
+        let mut length = libc::socklen_t::try_from(room).unwrap_or(0);
+        // SAFETY: the kernel writes at most `length` bytes, all within `groups`, and the new length, during the call only.
+        let result = unsafe {
+            libc::getsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let count = usize::try_from(length).unwrap_or(0) / size_of::<u32>();
+        if result >= 0 {
+            groups.truncate(count);
+            return Ok(groups);
+        }
+        let error = io::Error::last_os_error();
+        // It has said how much room it needs.
+        if error.raw_os_error() != Some(libc::ERANGE) || count <= groups.len() || count > MOST {
+            return Err(error);
+        }
+        groups.resize(count, 0);
+    }
+}
