@@ -1,8 +1,10 @@
 //! What can only be judged with the whole configuration in view.
 
+mod announce;
+
 use std::net::{IpAddr, SocketAddr};
 
-use super::problem::Problems;
+use super::problem::{Place, Problems};
 use super::{Config, Listener};
 use crate::route::Transport;
 
@@ -12,6 +14,7 @@ impl Config {
         self.check_certificates(problems);
         self.check_nat_discovery(problems);
         self.check_metrics(problems);
+        self.check_announcements(problems);
     }
 
     fn check_listeners(&self, problems: &mut Problems) {
@@ -46,14 +49,20 @@ impl Config {
     }
 
     fn check_metrics(&self, problems: &mut Problems) {
-        let Some(address) = self.metrics.address else { return };
+        if let Some(address) = self.metrics.address {
+            self.refuse_taken("metrics.address", address, &self.metrics.place, problems);
+        }
+    }
+
+    /// A TCP socket of our own beside those of the listeners.
+    fn refuse_taken(&self, key: &str, address: SocketAddr, place: &Place, problems: &mut Problems) {
         for listener in self.listener.iter().filter(|listener| wants_tcp(listener)) {
             if overlap(listener.address, address) {
                 let text = format!(
-                    "metrics.address: {address} overlaps the listener on {} ({}): both want its TCP socket; choose another port",
+                    "{key}: {address} overlaps the listener on {} ({}): both want its TCP socket; choose another port",
                     listener.address, listener.place
                 );
-                problems.error(&self.metrics.place, text);
+                problems.error(place, text);
             }
         }
     }

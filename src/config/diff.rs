@@ -34,7 +34,7 @@ impl fmt::Display for Change {
 
 /// Keys that only a start reads: threads, sockets, and what names this relay to clients that are there.
 const FIXED: &[&str] =
-    &["server.workers", "server.relay_id", "nat_discovery", "dtls.handshake_timeout", "metrics"];
+    &["server.workers", "server.relay_id", "nat_discovery", "dtls.handshake_timeout", "metrics", "admin"];
 
 /// Keys of a `[[listener]]` that its sockets and sessions are made from.
 const FIXED_OF_LISTENER: &[&str] =
@@ -59,6 +59,7 @@ impl Config {
         new.nat_discovery.clone_from(&self.nat_discovery);
         new.dtls.handshake_timeout = self.dtls.handshake_timeout;
         new.metrics.clone_from(&self.metrics);
+        new.admin.clone_from(&self.admin);
         let listeners = self.listener.iter().map(|old| {
             match new.listener.iter().find(|new| new.address == old.address) {
                 Some(new) => Listener {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::problem::{Place, Problems};
 use super::reader::Section;
 use super::{
-    Auth, Config, Dtls, Limits, Listener, Log, Media, Metrics, NatDiscovery, Peers, Quality, Relay, Secrets,
-    Server, Streams, secrets, tree,
+    Admin, Announce, Auth, Bfd, Bgp, Config, Dtls, Health, Limits, Listener, Log, Media, Metrics,
+    NatDiscovery, Peers, Quality, Relay, Rpki, Secrets, Server, Streams, secrets, tree,
 };
 use crate::engine::auth::SharedSecret;
 use crate::worker::Certificate;
@@ -121,6 +121,12 @@ fn read(mut root: Section<'_>, development: bool) -> Config {
         streams: Streams::read(root.section("streams")),
         dtls: Dtls::read(root.section("dtls")),
         quality: Quality::read(root.section("quality")),
+        announce: Announce::read(root.section("announce")),
+        health: Health::read(root.section("health")),
+        bgp: Bgp::read(root.section("bgp")),
+        bfd: Bfd::read(root.section("bfd")),
+        rpki: Rpki::read(root.section("rpki")),
+        admin: Admin::read(root.section("admin")),
         metrics: Metrics::read(root.section("metrics")),
         log: Log::read(root.section("log")),
         base: PathBuf::new(),

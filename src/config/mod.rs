@@ -5,19 +5,27 @@
 //! column. Nothing below `server` knows of this module: [`Config::settings`] makes the plain structs that it
 //! starts from.
 
+mod admin;
+mod announce;
+mod announcer;
 mod auth;
+mod bfd;
+mod bgp;
 mod check;
 mod diff;
 mod dscp;
+mod health;
 mod limits;
 mod listener;
 mod load;
 mod media;
 mod metrics;
+mod notation;
 mod problem;
 mod quality;
 mod reader;
 mod relay;
+mod rpki;
 mod secrets;
 mod server;
 mod settings;
@@ -31,18 +39,28 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use admin::{Admin, AdminPath, DEFAULT_SOCKET, Group};
+pub use announce::{Announce, AnnouncedPrefix, Med, NextHops, Rung, Rungs};
 pub use auth::{Auth, NonceKey, OauthAlgorithm, OauthKey, SharedSecret};
+pub use bfd::{Bfd, NeighborBfd};
+pub use bgp::{Bgp, Neighbor};
 pub use diff::{Change, Effect, diff};
 pub use dscp::Dscp;
+pub use health::{
+    Certificates, ClockSteps, Damping, Enabled, Health, Hook, Limit, MediaQuality, OwnCheck, OwnProbe, Pace,
+    Packets,
+};
 pub use limits::{Limits, Peers};
 pub use listener::Listener;
 pub use load::{Development, Loaded, Sources, load};
 pub use media::{Dtls, Media, Streams};
 pub use metrics::Metrics;
+pub use notation::Text;
 pub use problem::{Place, Problem, Problems, Severity};
 pub use quality::{Quality, QualityCodec, Records};
 pub use relay::{Address, NatDiscovery, Relay};
-pub use secrets::{Secrets, read_one_secret};
+pub use rpki::Rpki;
+pub use secrets::{Password, Secrets, read_one_secret};
 pub use server::{Level, Log, LogFormat, Server};
 pub use settings::{Probe, Process};
 pub use tree::ENV_PREFIX;
@@ -77,6 +95,18 @@ pub struct Config {
     pub dtls: Dtls,
     /// `[quality]`.
     pub quality: Quality,
+    /// `[announce]`.
+    pub announce: Announce,
+    /// `[health]`.
+    pub health: Health,
+    /// `[bgp]`.
+    pub bgp: Bgp,
+    /// `[bfd]`.
+    pub bfd: Bfd,
+    /// `[rpki]`.
+    pub rpki: Rpki,
+    /// `[admin]`.
+    pub admin: Admin,
     /// `[metrics]`.
     pub metrics: Metrics,
     /// `[log]`.

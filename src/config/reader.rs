@@ -236,6 +236,18 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether there is a table under `key`.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        let found = self.table.and_then(|table| table.get(key));
+        found.is_some_and(|entry| matches!(entry.node.value, Value::Table(_)))
+    }
+
+    /// Notes an error about `key` at a place that is known from elsewhere.
+    pub(super) fn error_at(&self, key: &str, place: &Place, text: impl AsRef<str>) {
+        let text = format!("{}: {}", self.full_name(key), text.as_ref());
+        self.problems.borrow_mut().error(place, text);
+    }
+
     /// Refuses every key that was not asked for.
     pub(super) fn finish(self) {
         let Some(table) = self.table else { return };

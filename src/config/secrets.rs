@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::problem::{Place, Problems};
-use super::{Auth, Config, Listener, NonceKey, OauthKey, SharedSecret};
+use super::{Auth, Config, Listener, Neighbor, NonceKey, OauthKey, SharedSecret};
 use crate::clock::Clock;
 use crate::engine::auth::{self, Credentials, FleetKey, TokenKey, TokenKeys, Users};
 use crate::net::certs::CertStore;
@@ -23,6 +23,8 @@ const KEY_MIN: usize = 32;
 const SECRET_MAX: u64 = 4096;
 /// A users file of this size holds some 500,000 users.
 const USERS_MAX: u64 = 64 * 1024 * 1024;
+/// What the kernel takes as the key of a TCP connection (RFC 2385).
+const PASSWORD_MAX: usize = 80;
 /// Below this many days, an expiring certificate is worth a warning.
 const EXPIRY_WARNING: i64 = 14;
 
@@ -33,6 +35,18 @@ pub struct Secrets {
     pub credentials: Credentials,
     /// The fleet's nonce keys, the current one first; none if this relay makes its own.
     pub nonce_keys: Vec<FleetKey>,
+    /// Of each BGP neighbour, in their order; none where it has none.
+    pub passwords: Vec<Option<Password>>,
+}
+
+/// The password of a BGP session. It does not show itself in logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub Box<[u8]>);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password")
+    }
 }
 
 /// Reads every file that `config` names, and says what is wrong with them.
@@ -51,6 +65,12 @@ pub(super) fn read(config: &Config, problems: &mut Problems) -> Secrets {
             probe: None,
         },
         nonce_keys: auth.nonce_key.iter().filter_map(|key| read_nonce_key(config, key, problems)).collect(),
+        passwords: config
+            .bgp
+            .neighbor
+            .iter()
+            .map(|neighbor| read_password(config, neighbor, problems))
+            .collect(),
     }
 }
 
@@ -126,6 +146,22 @@ fn read_shared_secret(
 fn read_nonce_key(config: &Config, key: &NonceKey, problems: &mut Problems) -> Option<FleetKey> {
     read_secret(&config.resolve(&key.key_file), KEY_MIN, &key.place, problems)
         .map(|bytes| FleetKey::derive(&bytes))
+}
+
+/// The neighbour's end must have the same bytes, so what a router's configuration cannot say is refused.
+fn read_password(config: &Config, neighbor: &Neighbor, problems: &mut Problems) -> Option<Password> {
+    let path = config.resolve(neighbor.password_file.as_ref()?);
+    let place = &neighbor.password_place;
+    let bytes = read_secret(&path, 1, place, problems)?;
+    if bytes.len() > PASSWORD_MAX || !bytes.iter().all(u8::is_ascii_graphic) {
+        let text = format!(
+            "{} holds no password of a BGP session: expected 1 to {PASSWORD_MAX} printable ASCII characters",
+            path.display()
+        );
+        problems.error(place, text);
+        return None;
+    }
+    Some(Password(bytes.into()))
 }
 
 fn read_tokens(config: &Config, problems: &mut Problems) -> Option<TokenKeys> {

@@ -129,7 +129,11 @@ impl Config {
         let prefixes = |ranges: &[Cidr]| {
             ranges.iter().map(|range| Prefix { base: range.0.base, bits: range.0.bits }).collect()
         };
-        let protected = listeners.iter().map(|listener| listener.address).chain(self.metrics.address);
+        let protected = listeners
+            .iter()
+            .map(|listener| listener.address)
+            .chain(self.metrics.address)
+            .chain(self.bgp.listen.iter().copied());
         PeerPolicy::new(&PeerSettings {
             relays: self.relay_addresses(),
             ports: self.relay.ports.first..=self.relay.ports.last,

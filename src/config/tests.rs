@@ -298,6 +298,58 @@ fn what_is_wrong_is_said_with_its_place() {
             "tern.toml:9:9: error: quality.codec.frame: expected at most 200ms",
         ),
         (
+            "[admin]\ngroup = \"nobody-has-this\"",
+            "tern.toml:7:9: error: admin.group: expected the name of a group in /etc/group, or its number, found \"nobody-has-this\"",
+        ),
+        (
+            "[announce]\nprefixes = [\"10.99.0.1/24\"]",
+            "tern.toml:7:13: error: announce.prefixes: expected a prefix without bits beyond its length, such as \"10.99.0.1/32\" or \"2001:db8::/48\", found \"10.99.0.1/24\"",
+        ),
+        (
+            "[announce.healthy]\nmed = -1\n[announce.degraded]\ncommunities = [\"65536:1\"]",
+            "tern.toml:7:7: error: announce.healthy.med: expected a number from 0 to 4294967295, or \"none\", found -1\n\
+             tern.toml:9:16: error: announce.degraded.communities: expected a community such as \"64512:100\", or \"graceful-shutdown\", \"no-export\" or \"no-advertise\", found \"65536:1\"",
+        ),
+        (
+            "[announce.drained]\nmed = 1",
+            "tern.toml:6:11: error: unknown key `drained` in [announce]; did you mean `draining`?",
+        ),
+        (
+            "[[bgp.neighbor]]\naddress = \"192.0.2.9\"\nasn = 64600",
+            "tern.toml: error: bgp.asn: is missing: the number of our autonomous system, such as 64512; one for all relays\n\
+             tern.toml: error: bgp.router_id: is missing: an IPv4 address that is this relay's alone, such as its own\n\
+             tern.toml:7:11: warning: bgp.neighbor: 192.0.2.9 is told of no prefix; list some in announce.prefixes, and their families in families",
+        ),
+        (
+            "[health]\ndown_at = 0",
+            "tern.toml:7:11: error: health.down_at: expected a number from 1 to 65535, found 0",
+        ),
+        (
+            "[health.load]\nbusy = 0\nfree = 1",
+            "tern.toml:7:8: error: health.load.busy: expected a number from 1 to 100, found 0\n\
+             tern.toml:8:1: error: unknown key `free` in [health.load]; known are: busy, enabled, fall, fast_interval, interval, rise, timeout, weight",
+        ),
+        (
+            "[health.quality]\nmos = 3",
+            "tern.toml:7:7: error: health.quality.mos: expected one of the limits of G.109: 2.58, 3.1, 3.6, 4.03 or 4.34",
+        ),
+        (
+            "[[health.check]]\nname = \"x\"\ncommand = \"check\"",
+            "tern.toml:8:11: error: health.check.command: expected the whole path of a program first, such as [\"/usr/local/bin/check\", \"-v\"]",
+        ),
+        (
+            "[[health.check]]\nname = \"x\"",
+            "tern.toml:6:1: error: health.check.command: expected either command = [\"/path\", \"argument\"] or file = \"/path\"",
+        ),
+        (
+            "[rpki]\ncaches = [\"rpki.example.org\"]",
+            "tern.toml:7:10: error: rpki.caches: expected a host and a port such as \"rpki.example.org:3323\" or \"[2001:db8::1]:3323\", found \"rpki.example.org\"",
+        ),
+        (
+            "[bgp]\nlisten = [\"0.0.0.0:3478\"]",
+            "tern.toml:7:10: error: bgp.listen: 0.0.0.0:3478 overlaps the listener on 192.0.2.1:3478 (tern.toml:5:11): both want its TCP socket; choose another port",
+        ),
+        (
             "[streams]\nidle_timeout = \"0s\"",
             "tern.toml:7:16: error: streams.idle_timeout: expected more than zero",
         ),
@@ -310,6 +362,122 @@ fn what_is_wrong_is_said_with_its_place() {
             assert_eq!(&found, expected, "{more}");
         }
     }
+}
+
+/// What is wrong with a neighbor that has `more`.
+fn neighbor_problems(more: &str) -> String {
+    let text = with(&format!(
+        "[announce]\nprefixes = [\"192.0.2.1/32\"]\n[bgp]\nasn = 64512\nrouter_id = \"192.0.2.1\"\n\
+         [[bgp.neighbor]]\naddress = \"192.0.2.9\"\nasn = 64600\n{more}"
+    ));
+    let folder = Folder::new(&text);
+    folder.write("long.password", &"x".repeat(81), 0o600);
+    folder.problems()
+}
+
+#[test]
+fn what_is_wrong_with_a_neighbor_is_said_with_its_place() {
+    assert_eq!(neighbor_problems(""), "");
+    // What is added begins on line 14; the address stands on 12.
+    let cases: &[(&str, &str)] = &[
+        (
+            "hold_time = \"2s\"",
+            "tern.toml:14:13: error: bgp.neighbor.hold_time: expected 3s to 65535s in whole seconds, or 0s for none",
+        ),
+        (
+            "send_hold = \"30s\"",
+            "tern.toml:14:13: error: bgp.neighbor.send_hold: expected more than hold_time, which is 1m, and at most 1d",
+        ),
+        (
+            "gtsm = 1\nttl = 64",
+            "tern.toml:15:7: error: bgp.neighbor.ttl: leave it out: with gtsm it is 255 at both ends",
+        ),
+        (
+            "local_address = \"2001:db8::1\"",
+            "tern.toml:14:17: error: bgp.neighbor.local_address: 2001:db8::1 is of another family than 192.0.2.9",
+        ),
+        (
+            "passive = true",
+            "tern.toml:8:1: error: bgp.listen: is missing: a passive neighbor connects to us, such as to \"0.0.0.0:179\"",
+        ),
+        (
+            "password_file = \"long.password\"",
+            "tern.toml:14:17: error: long.password holds no password of a BGP session: expected 1 to 80 printable ASCII characters",
+        ),
+        (
+            "prefixes = [\"192.0.2.2/32\"]",
+            "tern.toml:6:1: warning: announce.prefix: 192.0.2.1/32 is announced to nobody; no neighbor has ipv4 among its families and this prefix among its prefixes\n\
+             tern.toml:12:11: error: bgp.neighbor.prefixes: 192.0.2.2/32 is not among announce.prefixes\n\
+             tern.toml:12:11: warning: bgp.neighbor: 192.0.2.9 is told of no prefix; list some in announce.prefixes, and their families in families",
+        ),
+        (
+            "[[bgp.neighbor]]\naddress = \"192.0.2.9\"\nname = \"b\"\nasn = 64512",
+            "tern.toml:15:11: error: bgp.neighbor.asn: 64512 is our own number: the session would be an internal one, which would carry no MED between regions; give the relays a number of their own\n\
+             tern.toml:15:11: error: bgp.neighbor.address: 192.0.2.9 is there twice",
+        ),
+        (
+            "[[bgp.neighbor]]\naddress = \"2001:db8::9\"\nasn = 64600\nfamilies = [\"ipv4\"]",
+            "tern.toml:15:11: error: bgp.neighbor.next_hop: 192.0.2.1/32 goes over a session of the other family, to 2001:db8::9, and no next_hop says where its packets shall go; write an ipv4 address of this relay",
+        ),
+        (
+            "bfd = { transmit = \"1ms\", multiplyer = 3 }",
+            "tern.toml:14:20: error: bgp.neighbor.bfd.transmit: expected from 10ms to 1m\n\
+             tern.toml:14:27: error: unknown key `multiplyer` in [bgp.neighbor.bfd]; did you mean `multiplier`?",
+        ),
+        (
+            "graceful_restart = \"15s\"",
+            "tern.toml:14:20: warning: bgp.neighbor.graceful_restart: the routes of a relay that has died stay that long, and so do lost calls",
+        ),
+        (
+            "role_strict = true",
+            "tern.toml:14:15: error: bgp.neighbor.role_strict: needs role: the neighbor's is judged by ours",
+        ),
+    ];
+    for (more, expected) in cases {
+        assert_eq!(&neighbor_problems(more), expected, "{more}");
+    }
+}
+
+#[test]
+fn a_neighbor_stands_above_a_prefix_and_a_prefix_above_all() {
+    use crate::announce::policy::NextHop;
+
+    let more = "[announce.healthy]\nmed = 1\nprepend = 1\nnext_hop = [\"192.0.2.1\", \"2001:db8::1\"]\n\
+                [announce.draining]\nannounce = false\n\
+                [[announce.prefix]]\nprefix = \"192.0.2.1/32\"\nnext_hop = \"192.0.2.2\"\n\
+                [announce.prefix.healthy]\nmed = 2\ncommunities = [\"64512:2\"]\n\
+                [[announce.prefix]]\nprefix = \"2001:db8::1/128\"\n\
+                [bgp]\nasn = 64512\nrouter_id = \"192.0.2.1\"\n\
+                [[bgp.neighbor]]\nname = \"a\"\naddress = \"192.0.2.9\"\nasn = 64600\n\
+                [bgp.neighbor.healthy]\nmed = \"none\"\n\
+                [bgp.neighbor.draining]\nannounce = true\n\
+                [[bgp.neighbor]]\nname = \"b\"\naddress = \"192.0.2.10\"\nasn = 64600\nfamilies = [\"ipv4\", \"ipv6\"]\n";
+    let config = Folder::new(&with(more)).load_with(&[], &["announce.takeover.med=5"]).unwrap_err();
+    // On every rung but one the IPv6 prefix would go out without a next hop.
+    assert!(
+        config.to_string().contains("2001:db8::1/128 goes over a session of the other family, to b"),
+        "{config}"
+    );
+    let more = more.replace(
+        "families = [\"ipv4\", \"ipv6\"]",
+        "next_hop = [\"2001:db8::2\"]\nfamilies = [\"ipv4\", \"ipv6\"]",
+    );
+    let config = Folder::new(&with(&more)).load_with(&[], &["announce.takeover.med=5"]).unwrap().config;
+    let settings = config.bgp_settings();
+    let [first, second] = settings.neighbors.as_slice() else { panic!("{settings:?}") };
+    let [to_first] = first.exports.as_slice() else { panic!("{first:?}") };
+    let healthy = to_first.ladder.healthy.as_ref().unwrap();
+    assert_eq!((healthy.med, healthy.prepend), (None, 1));
+    assert_eq!(healthy.communities[0].to_string(), "64512:2");
+    assert_eq!(healthy.next_hop, NextHop::Address("192.0.2.2".parse().unwrap()));
+    assert_eq!(to_first.ladder.takeover.as_ref().unwrap().med, Some(5));
+    let draining = to_first.ladder.draining.as_ref().unwrap();
+    assert_eq!((draining.med, draining.communities[0].to_string().as_str()), (Some(40_800), "65535:0"));
+    let [v4, v6] = second.exports.as_slice() else { panic!("{second:?}") };
+    assert_eq!(v4.ladder.healthy.as_ref().unwrap().med, Some(2));
+    assert_eq!(v4.ladder.draining, None);
+    let healthy = v6.ladder.healthy.as_ref().unwrap();
+    assert_eq!((healthy.med, healthy.next_hop), (Some(1), NextHop::Address("2001:db8::2".parse().unwrap())));
 }
 
 #[test]
@@ -402,7 +570,13 @@ fn the_effective_configuration_reads_back_as_itself() {
                 stream_dscp = { ef = \"copy\", 34 = \"AF42\", default = 0 }\n[nat_discovery]\n\
                 addresses = [\"192.0.2.1\", \"192.0.2.3\"]\n[peers]\nallow = [\"10.0.0.0/8\"]\n[quality]\nrecords = \"calls\"\n\
                 expected_dscp = 46\n[[quality.codec]]\npayload_type = 109\nname = \"opus\"\nie = 8\n[[quality.codec]]\n\
-                payload_type = 100\nname = \"own\"\nmedia = \"other\"";
+                payload_type = 100\nname = \"own\"\nmedia = \"other\"\n[announce]\nprefixes = [\"192.0.2.1/32\"]\n\
+                on_down = \"last-resort\"\n[[announce.prefix]]\nprefix = \"10.0.0.0/24\"\nnext_hop = \"10.0.0.1\"\n\
+                [announce.prefix.healthy]\nmed = \"none\"\n[health]\nrise = 5\ndamping = { reuse = 900 }\n[health.load]\n\
+                busy = 80\n[[health.check]]\nname = \"x\"\nfile = \"/y\"\n[[health.hook]]\ncommand = [\"/z\"]\n[bgp]\n\
+                asn = 64512\nrouter_id = \"10.0.0.1\"\n[[bgp.neighbor]]\naddress = \"10.0.0.2\"\nasn = 64600\nbfd = true\n\
+                role = \"customer\"\ngtsm = 2\n[bgp.neighbor.degraded]\ncommunities = [\"no-export\"]\n[admin]\nsocket = \"off\"\n\
+                group = 0\n[rpki]\ncaches = [\"[::1]:3323\"]";
     let folder = Folder::new(&with(more));
     let first = folder.load_with(&[], &[]).unwrap().config;
     folder.write("tern.toml", &first.to_toml(), 0o644);
@@ -463,6 +637,35 @@ fn every_default_in_the_example_is_that_of_the_code() {
         "bpl",
         "frame",
         "lookahead",
+        "prefixes",
+        "prefix =",
+        "next_hop",
+        "announce = false",
+        "per_second",
+        "command",
+        "file",
+        "present",
+        "timeout = \"10s\"",
+        "asn",
+        "router_id",
+        "port = ",
+        "local_address",
+        "password_file",
+        "passive",
+        "shutdown = ",
+        "hold_time",
+        "connect_retry",
+        "send_hold",
+        "user_timeout",
+        "ttl",
+        "gtsm",
+        "families",
+        "max_prefixes",
+        "graceful_restart",
+        "bfd = ",
+        "caches",
+        "origin",
+        "group",
     ];
     let plain = example_folder(example()).load_with(&[], &[]).unwrap().config;
     let spelled: Vec<&str> = example()
@@ -476,6 +679,25 @@ fn every_default_in_the_example_is_that_of_the_code() {
         .collect();
     let spelled = example_folder(&spelled.join("\n")).load_with(&[], &[]).unwrap().config;
     assert_eq!(diff(&plain, &spelled), []);
+}
+
+/// Its neighbor, checks and prefixes are comments, and must be good all the same.
+#[test]
+fn what_the_example_says_of_announcements_is_good() {
+    let lines = example().lines().map(|line| match line.strip_prefix('#') {
+        Some(text) if text.starts_with("gtsm") || text.starts_with("group") => line,
+        Some(text) if is_default_line(line) || text.starts_with('[') => text,
+        Some(_) | None => line,
+    });
+    let all: Vec<_> = lines.collect();
+    let begin = all.iter().position(|line| *line == "[announce]").unwrap();
+    let end = all.iter().position(|line| line.starts_with("# For Prometheus")).unwrap();
+    let folder = Folder::new(&with(&all[begin..end].join("\n")));
+    folder.write("bgp-cloud-a.password", "correct-horse\n", 0o600);
+    let loaded = folder.load_with(&[], &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.config.bgp.neighbor.len(), 1);
+    assert_eq!(loaded.config.announce.prefix.len(), 2);
+    assert_eq!(loaded.secrets.passwords[0], Some(Password(Box::from(*b"correct-horse"))));
 }
 
 #[test]
@@ -504,8 +726,11 @@ fn the_example_has_every_key() {
                 .trim_start_matches('#')
                 .trim_start_matches('[')
                 .trim_start_matches("auth.")
-                .trim_start_matches("quality.");
+                .trim_start_matches("quality.")
+                .trim_start_matches("announce.")
+                .trim_start_matches("health.");
             line.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with([' ', ']']))
+                || line.contains(&format!(" {key} = "))
         });
         assert!(is_there, "{key} is not in tern.example.toml");
     }

@@ -1,0 +1,264 @@
+//! The checks that the relay brings along: when each runs, what it weighs, and from where on it complains.
+
+use std::time::Duration;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::super::reader::Section;
+use super::super::values::Period;
+use crate::announce::health::CheckSettings;
+
+/// When a check runs and what it weighs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Pace {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// What its failure counts.
+    pub weight: u16,
+    /// Good runs in a row until it counts as passed.
+    pub rise: u8,
+    /// Bad runs in a row until it counts as failed.
+    pub fall: u8,
+    /// From one run to the next.
+    pub interval: Period,
+    /// The same while it contradicts what it counts as.
+    pub fast_interval: Period,
+    /// A run without an answer by then is a bad one.
+    pub timeout: Period,
+}
+
+/// Weighs less than what takes a relay down: there is less of it, but it works.
+const HALF: u16 = 50;
+
+impl Pace {
+    /// What neither takes a relay down by itself nor changes from one second to the next.
+    fn slow(&self) -> Self {
+        let interval = Period(self.interval.0.max(Duration::from_secs(10)));
+        Self {
+            weight: HALF,
+            interval,
+            fast_interval: Period(self.fast_interval.0.max(Duration::from_secs(1))),
+            ..self.clone()
+        }
+    }
+
+    fn half(&self) -> Self {
+        Self { weight: HALF, ..self.clone() }
+    }
+
+    pub(super) fn read_section(mut section: Section<'_>, base: &Self) -> Self {
+        let mut out = base.clone();
+        out.read(&mut section);
+        section.finish();
+        out
+    }
+
+    /// Overwrites what somebody wrote.
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read("enabled", &mut self.enabled);
+        section.integer("weight", 0..=10_000, &mut self.weight);
+        self.read_times(section);
+    }
+
+    pub(super) fn read_times(&mut self, section: &mut Section<'_>) {
+        section.integer("rise", 1..=100, &mut self.rise);
+        section.integer("fall", 1..=100, &mut self.fall);
+        for (key, target) in [
+            ("interval", &mut self.interval),
+            ("fast_interval", &mut self.fast_interval),
+            ("timeout", &mut self.timeout),
+        ] {
+            section.read(key, target);
+            if !(Duration::from_millis(50)..=Duration::from_secs(3_600)).contains(&target.0) {
+                section.error(key, "expected from 50ms to 1h");
+            }
+        }
+        if self.fast_interval > self.interval {
+            section.error("fast_interval", format!("is more than interval, {}", self.interval));
+        }
+    }
+
+    /// As the announcer takes it.
+    #[must_use]
+    pub fn settings(&self, name: impl Into<Box<str>>) -> CheckSettings {
+        CheckSettings {
+            name: name.into(),
+            rise: self.rise,
+            fall: self.fall,
+            interval: self.interval.0,
+            fast_interval: self.fast_interval.0,
+            timeout: self.timeout.0,
+            weight: self.weight,
+        }
+    }
+}
+
+/// A limit in percent: its key, its default.
+pub(super) type Percent = (&'static str, u8);
+
+/// Packets lost in our own queues.
+pub(super) const QUEUE_LOSS: Percent = ("percent", 1);
+/// Of a worker's time.
+pub(super) const LOAD: Percent = ("busy", 95);
+/// Of all ports.
+pub(super) const PORTS: Percent = ("free", 5);
+/// Of the quota.
+pub(super) const QUOTA: Percent = ("free", 5);
+
+/// A check with one limit, in percent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    /// When and how much.
+    pub pace: Pace,
+    /// From where on it complains.
+    pub percent: u8,
+    key: &'static str,
+}
+
+impl Limit {
+    pub(super) fn new(base: &Pace, (key, percent): Percent) -> Self {
+        Self { pace: base.half(), percent, key }
+    }
+
+    pub(super) fn read(mut section: Section<'_>, base: &Pace, default: Percent) -> Self {
+        let mut out = Self::new(base, default);
+        out.pace.read(&mut section);
+        section.integer(default.0, 1..=100, &mut out.percent);
+        section.finish();
+        out
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { pace, percent, key } = self;
+        let mut out = serializer.serialize_map(None)?;
+        out.serialize_entry("enabled", &pace.enabled)?;
+        out.serialize_entry("weight", &pace.weight)?;
+        out.serialize_entry("rise", &pace.rise)?;
+        out.serialize_entry("fall", &pace.fall)?;
+        out.serialize_entry("interval", &pace.interval)?;
+        out.serialize_entry("fast_interval", &pace.fast_interval)?;
+        out.serialize_entry("timeout", &pace.timeout)?;
+        out.serialize_entry(key, percent)?;
+        out.end()
+    }
+}
+
+/// `[health.packets]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Packets {
+    /// When and how much.
+    #[serde(flatten)]
+    pub pace: Pace,
+    /// What the machine can do, as a load test has found; without it nothing is checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<u32>,
+}
+
+impl Packets {
+    pub(super) fn new(base: &Pace) -> Self {
+        Self { pace: base.half(), per_second: None }
+    }
+
+    pub(super) fn read(mut section: Section<'_>, base: &Pace) -> Self {
+        let mut out = Self::new(base);
+        out.pace.read(&mut section);
+        if section.is_written_key("per_second") {
+            let mut rate = 0;
+            section.integer("per_second", 1..=u32::MAX, &mut rate);
+            out.per_second = Some(rate);
+        }
+        section.finish();
+        out
+    }
+}
+
+/// `[health.certificates]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Certificates {
+    /// When and how much.
+    #[serde(flatten)]
+    pub pace: Pace,
+    /// How long they must be good for.
+    pub days: u16,
+}
+
+impl Certificates {
+    pub(super) fn new(base: &Pace) -> Self {
+        Self { pace: base.slow(), days: 3 }
+    }
+
+    pub(super) fn read(mut section: Section<'_>, base: &Pace) -> Self {
+        let mut out = Self::new(base);
+        out.pace.read(&mut section);
+        section.integer("days", 0..=365, &mut out.days);
+        section.finish();
+        out
+    }
+}
+
+/// `[health.clock]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClockSteps {
+    /// When and how much.
+    #[serde(flatten)]
+    pub pace: Pace,
+    /// How far it may jump.
+    pub step: Period,
+}
+
+impl ClockSteps {
+    pub(super) fn new(base: &Pace) -> Self {
+        Self { pace: base.half(), step: Period::secs(5) }
+    }
+
+    pub(super) fn read(mut section: Section<'_>, base: &Pace) -> Self {
+        let mut out = Self::new(base);
+        out.pace.read(&mut section);
+        section.read("step", &mut out.step);
+        if out.step < Period::secs(1) {
+            section.error("step", "expected at least 1s: clocks are put right by less all the time");
+        }
+        section.finish();
+        out
+    }
+}
+
+/// The ratings at which one category of G.109 ends and the next begins.
+const BANDS: [f64; 5] = [2.58, 3.1, 3.6, 4.03, 4.34];
+
+/// `[health.quality]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MediaQuality {
+    /// When and how much.
+    #[serde(flatten)]
+    pub pace: Pace,
+    /// Time of a voice that is rated below is bad: a limit of G.109.
+    pub mos: f64,
+    /// How many percent of their time may be bad.
+    pub percent: u8,
+    /// With less to go by nothing is said.
+    pub least: Period,
+}
+
+impl MediaQuality {
+    /// Off: a bad path of some clients must not empty a healthy region.
+    pub(super) fn new(base: &Pace) -> Self {
+        Self { pace: Pace { enabled: false, ..base.slow() }, mos: 3.1, percent: 50, least: Period::secs(600) }
+    }
+
+    pub(super) fn read(mut section: Section<'_>, base: &Pace) -> Self {
+        let mut out = Self::new(base);
+        out.pace.read(&mut section);
+        out.mos = section.number("mos", 1.0..=4.5).unwrap_or(out.mos);
+        if !BANDS.iter().any(|band| (band - out.mos).abs() < 1e-6) {
+            section.error("mos", "expected one of the limits of G.109: 2.58, 3.1, 3.6, 4.03 or 4.34");
+        }
+        section.integer("percent", 1..=100, &mut out.percent);
+        section.read("least", &mut out.least);
+        section.finish();
+        out
+    }
+}
