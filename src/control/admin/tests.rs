@@ -1,0 +1,173 @@
+//! The API over a real socket, with a relay that only notes what it is told.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Notes what it is told; says what it is made to say.
+#[derive(Default)]
+struct Stub {
+    told: Mutex<Vec<String>>,
+}
+
+impl Stub {
+    fn note(&self, text: String) -> Result<(), Refusal> {
+        self.told.lock().unwrap().push(text);
+        Ok(())
+    }
+}
+
+impl Operations for Stub {
+    fn report(&self) -> Result<Report, Refusal> {
+        let neighbor =
+            Neighbor { name: "north".into(), bfd: Some(BfdSession::default()), ..Neighbor::default() };
+        let draining = self.told.lock().unwrap().iter().any(|told| told == "drain true");
+        let health = Health { state: "healthy".into(), draining, ..Health::default() };
+        Ok(Report {
+            health,
+            asn: 64_512,
+            neighbors: vec![neighbor, Neighbor::default()],
+            ..Report::default()
+        })
+    }
+
+    fn drain(&self, on: bool) -> Result<(), Refusal> {
+        self.note(format!("drain {on}"))
+    }
+
+    fn announce(&self, prefix: Option<Prefix>, force: bool) -> Result<(), Refusal> {
+        self.note(format!("announce {prefix:?} {force}"))
+    }
+
+    fn withdraw(&self, prefix: Option<Prefix>) -> Result<(), Refusal> {
+        let known = prefix.is_none_or(|prefix| prefix.to_string() == "10.99.0.1/32");
+        let text = prefix.map_or_else(String::new, |prefix| prefix.to_string());
+        if known {
+            self.note(format!("withdraw {text}"))
+        } else {
+            Err(Refusal::Unknown(format!("no {text}")))
+        }
+    }
+
+    fn check_now(&self) -> Result<(), Refusal> {
+        Err(Refusal::Busy("later".into()))
+    }
+
+    fn hang(&self, worker: u8, time: Duration) -> Result<(), Refusal> {
+        if worker > 0 { panic!("a stub may have defects") } else { self.note(format!("hang {time:?}")) }
+    }
+}
+
+struct Served {
+    folder: tempfile::TempDir,
+    stub: Arc<Stub>,
+}
+
+impl Served {
+    fn start(access: Access) -> Self {
+        let served = Self { folder: tempfile::tempdir().unwrap(), stub: Arc::default() };
+        let socket = AdminSocket::bind(&served.path(), None).unwrap();
+        let operations: Arc<dyn Operations> = Arc::clone(&served.stub) as Arc<dyn Operations>;
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { serve_admin(socket, access, operations).unwrap().await });
+        });
+        served
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("tern.sock")
+    }
+
+    fn ask(&self, line: &str, body: &str) -> (u16, Value) {
+        let mut stream = UnixStream::connect(self.path()).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{line} HTTP/1.1\r\nHost: tern\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("content-type: application/json"), "{head}");
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}")))
+    }
+
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.stub.told.lock().unwrap())
+    }
+}
+
+#[test]
+fn what_is_read_is_the_report() {
+    let served = Served::start(Access::with_group(None));
+    assert_eq!(served.ask("GET /v1/health", "").1["state"], "healthy");
+    let (status, report) = served.ask("GET /v1/bgp", "");
+    assert_eq!((status, &report["neighbors"][0]["name"]), (200, &json!("north")));
+    assert_eq!(serde_json::from_value::<Report>(report).unwrap(), served.stub.report().unwrap());
+    let (_, bfd) = served.ask("GET /v1/bfd", "");
+    assert_eq!(bfd["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(bfd["sessions"][0]["neighbor"], "north");
+    assert!(served.told().is_empty());
+}
+
+#[test]
+fn a_change_answers_with_what_holds_after_it() {
+    let served = Served::start(Access::with_group(None));
+    let (status, report) = served.ask("POST /v1/drain", "");
+    assert_eq!((status, &report["health"]["draining"]), (200, &json!(true)));
+    served.ask("POST /v1/undrain", "");
+    served.ask("POST /v1/bgp/withdraw", "");
+    served.ask("POST /v1/bgp/withdraw", r#"{"prefix": "10.99.0.1/32"}"#);
+    served.ask("POST /v1/bgp/announce", r#"{"force": true}"#);
+    let expected = ["drain true", "drain false", "withdraw ", "withdraw 10.99.0.1/32", "announce None true"];
+    assert_eq!(served.told(), expected);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_a_word_and_a_sentence() {
+    let served = Served::start(Access::with_group(None));
+    for (line, body, status, code) in [
+        ("POST /v1/bgp/withdraw", r#"{"prefix": "10.99.0.2/32"}"#, 404, "unknown"),
+        ("POST /v1/bgp/withdraw", r#"{"prefix": "10.99.0.1/24"}"#, 400, "bad_request"),
+        ("POST /v1/bgp/withdraw", r#"{"perfix": "10.99.0.1/32"}"#, 400, "bad_request"),
+        ("POST /v1/bgp/announce", "now", 400, "bad_request"),
+        ("POST /v1/bgp/why", "", 503, "busy"),
+        ("GET /v1/drain", "", 405, "method_not_allowed"),
+        ("POST /v1/health", "", 405, "method_not_allowed"),
+        ("GET /", "", 404, "not_found"),
+        ("POST /v1/debug/hang", r#"{"worker": 1}"#, 500, "defect"),
+    ] {
+        let (found, answer) = served.ask(line, body);
+        assert_eq!((found, &answer["error"]["code"]), (status, &json!(code)), "{line} {body}: {answer}");
+        assert!(answer["error"]["text"].as_str().is_some_and(|text| !text.is_empty()), "{answer}");
+    }
+    assert!(served.told().is_empty());
+}
+
+#[test]
+fn whoever_is_not_admitted_neither_reads_nor_changes() {
+    // Root is always admitted, so the test's own user stands in for a stranger only where it is not root.
+    let own = rustix::process::geteuid().as_raw();
+    let served = Served::start(Access { own: own.wrapping_add(1), group: None });
+    let expected = if own == 0 { 200 } else { 403 };
+    assert_eq!(served.ask("GET /v1/health", "").0, expected);
+    assert_eq!(served.ask("POST /v1/drain", "").0, expected);
+    assert_eq!(served.told().len(), usize::from(own == 0));
+}
+
+#[test]
+fn a_relay_can_be_made_ill_in_tests() {
+    let served = Served::start(Access::with_group(None));
+    assert_eq!(served.ask("POST /v1/debug/hang", r#"{"worker": 0, "milliseconds": 20}"#).0, 200);
+    assert_eq!(served.told(), ["hang 20ms"]);
+    assert_eq!(served.ask("POST /v1/debug/stall", r#"{"milliseconds": 1}"#).0, 200);
+}
