@@ -1,18 +1,23 @@
 //! The command line: one file per subcommand. Everything a user types ends in an [`Exit`].
 
+mod bfd;
+mod bgp;
 mod certificate;
 mod certs;
 mod check;
+mod client;
 mod completions;
 mod credentials;
 mod descriptors;
 mod development;
+mod drain;
 mod exit;
 mod logging;
 mod machine;
 mod man;
 mod observed;
 mod run;
+mod table;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -42,6 +47,12 @@ enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     #[command(subcommand)]
+    Bgp(bgp::BgpCommand),
+    #[command(subcommand)]
+    Bfd(bfd::BfdCommand),
+    Drain(drain::DrainArgs),
+    Undrain(drain::UndrainArgs),
+    #[command(subcommand)]
     Credentials(credentials::CredentialsCommand),
     #[command(subcommand)]
     Certs(certs::CertsCommand),
@@ -63,6 +74,10 @@ pub fn main() -> std::process::ExitCode {
     let result = match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::development())) {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Bgp(command) => bgp::run(&command),
+        Command::Bfd(command) => bfd::run(&command),
+        Command::Drain(args) => drain::drain(&args),
+        Command::Undrain(args) => drain::undrain(&args),
         Command::Credentials(command) => credentials::run(&command),
         Command::Certs(command) => certs::run(&command),
         Command::Completions(args) => completions::run(&args, &mut command()),
