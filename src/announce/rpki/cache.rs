@@ -139,11 +139,13 @@ impl Cache {
     }
 
     pub(super) fn lost(&mut self, context: &mut Context, reason: &str) {
-        let asked_in_vain =
-            matches!(self.phase, Phase::Open { dialogue: Dialogue::Asked { .. }, agreed: false, .. });
-        if asked_in_vain {
-            // A cache that knows only the other version may hang up instead of saying so.
-            self.swap_version();
+        if let Phase::Open { dialogue: Dialogue::Asked { whole, .. }, agreed: false, .. } = self.phase {
+            // A cache that hangs up instead of answering may not know the version, if it was not the serial of an earlier
+            // session that it did not know.
+            if whole {
+                self.swap_version();
+            }
+            self.from_the_beginning = true;
         }
         self.fail(context, reason.to_owned());
     }

@@ -111,7 +111,7 @@ impl Rig {
     /// A connection whose cache has answered with `records`.
     fn synchronised(&mut self, records: &[Vec<u8>]) -> ConnectionId {
         let connection = self.connect();
-        assert_eq!(self.queries(), [rtr::reset_query(Version::V1)]);
+        assert_eq!(self.queries().last(), Some(&rtr::reset_query(Version::V1)));
         self.say(connection, &[response(7)]);
         self.say(connection, records);
         self.say(connection, &[end(7, 1)]);
@@ -289,6 +289,25 @@ fn a_reset_is_followed_by_the_question_for_everything() {
     assert_eq!(rig.queries(), [rtr::reset_query(Version::V1)]);
     rig.say(connection, &[response(8), end(8, 1)]);
     assert_eq!(rig.validity(), Validity::NotFound);
+}
+
+#[test]
+fn a_cache_that_does_not_know_the_serial_of_its_earlier_life_is_asked_for_everything() {
+    let refusals: [fn(&mut Rig, ConnectionId); 2] = [
+        |rig, connection| rig.say(connection, &[error(1, 0)]),
+        |rig, connection| rig.tell(Input::Closed { connection, reason: "reset" }),
+    ];
+    for refuse in refusals {
+        let mut rig = Rig::new(1);
+        let connection = rig.synchronised(&[record(true, OURS, 24, 64500)]);
+        rig.tell(Input::Closed { connection, reason: "restarts" });
+        rig.run(seconds(1));
+        let connection = rig.connect();
+        refuse(&mut rig, connection);
+        rig.run(seconds(2));
+        rig.synchronised(&[record(true, OURS, 24, 64501)]);
+        assert!(matches!(rig.validity(), Validity::Invalid(_)));
+    }
 }
 
 #[test]

@@ -84,6 +84,9 @@ impl Cache {
             }
             Trouble::Theirs(code, text) => {
                 context.act(Action::Abort { connection });
+                // A cache that has restarted may call the serial of its earlier life an error, instead of asking for the
+                // question for everything.
+                self.from_the_beginning = true;
                 self.fail(context, format!("it reports: {} {text}", code.words()));
             }
             Trouble::Ours(fault) => {
