@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../fuzz/src/bfd.rs"]
+pub mod bfd;
 #[path = "../fuzz/src/bgp.rs"]
 pub mod bgp;
 #[path = "../fuzz/src/engine.rs"]
@@ -16,6 +18,8 @@ pub mod media;
 #[path = "support/engine/mod.rs"]
 #[allow(dead_code, reason = "shared with the conformance tests")]
 pub mod rig;
+#[path = "../fuzz/src/rtr.rs"]
+pub mod rtr;
 #[path = "../fuzz/src/stun.rs"]
 pub mod stun;
 
@@ -55,4 +59,14 @@ fn media_corpus_still_holds() {
 #[test]
 fn bgp_corpus_still_holds() {
     replay("bgp", bgp::check);
+}
+
+#[test]
+fn bfd_corpus_still_holds() {
+    replay("bfd", bfd::check);
+}
+
+#[test]
+fn rtr_corpus_still_holds() {
+    replay("rtr", rtr::check);
 }

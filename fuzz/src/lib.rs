@@ -3,10 +3,12 @@
 //!
 //! A target is `pub fn check(data: &[u8])` in a module of its name; its corpus lies in `corpus/<name>/`.
 
+pub mod bfd;
 pub mod bgp;
 pub mod engine;
 pub mod framing;
 pub mod media;
 #[path = "../../tests/support/engine/mod.rs"]
 pub mod rig;
+pub mod rtr;
 pub mod stun;
