@@ -1,16 +1,20 @@
 //! The composition: checks make a state, the state makes routes, and the machines that speak to others carry them.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::bgp::{self, Speaker};
 use super::health::{Monitor, Output, Transition};
 use super::policy::{Origin, Overrides, Situation, Word};
-use super::rpki::{self, Client, Validity};
-use super::settings::{Doubt, RpkiSettings};
+use super::rpki::{self, Client};
 use super::table::Table;
 use super::{Action, Change, ConnectionId, Event, Input, NeighborId, Owner, RouteView, Settings, View};
 use crate::time::{Now, Time};
 use crate::wire::bgp::Prefix;
+
+/// So long a relay that starts waits for the first answer of an RPKI cache, so that it does not announce what it has to
+/// withdraw at once. A cache takes a fraction of this.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +33,15 @@ pub struct Announcer {
     overrides: Overrides,
     speaker: Speaker,
     rpki: Client,
+    /// Until then a prefix of which no cache has spoken waits.
+    patience: Option<Time>,
     table: Table,
     /// What the table follows from, besides what `is_stale` stands for.
     situation: Situation,
     /// Settings, words of the operator or origins have changed since the table was made.
     is_stale: bool,
+    /// Neighbours have been told what they shall hear, be it nothing.
+    has_spoken: bool,
     life: Life,
     actions: VecDeque<Action>,
 }
@@ -48,12 +56,14 @@ impl Announcer {
         Self {
             rpki: Client::new(caches(&settings), &prefixes(&settings), seed),
             speaker: Speaker::new(&settings.bgp),
+            patience: settings.rpki.as_ref().map(|_| now.time + PATIENCE),
             situation: situation(&monitor, &settings, Life::Running),
             monitor,
             settings,
             overrides: Overrides::default(),
             table: Table::default(),
             is_stale: true,
+            has_spoken: false,
             life: Life::Running,
             actions: VecDeque::new(),
         }
@@ -121,8 +131,8 @@ impl Announcer {
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         let machines = || {
-            let deadlines = [self.monitor.deadline(), self.speaker.deadline(), self.rpki.deadline()];
-            deadlines.into_iter().flatten()
+            let others = [self.speaker.deadline(), self.rpki.deadline(), self.patience];
+            self.monitor.deadline().into_iter().chain(others.into_iter().flatten())
         };
         match self.life {
             Life::Running if self.is_stale => Some(Time::ZERO),
@@ -151,6 +161,9 @@ impl Announcer {
         self.monitor.advance(now);
         self.speaker.handle(now, bgp::Input::Tick);
         self.rpki.handle(now, rpki::Input::Tick);
+        if self.patience.take_if(|until| *until <= now.time).is_some() {
+            self.is_stale = true;
+        }
     }
 
     /// What happens on a connection is for whoever has asked for it.
@@ -223,7 +236,10 @@ impl Announcer {
         let mut events = Vec::new();
         if self.is_stale || situation != self.situation {
             (self.situation, self.is_stale) = (situation, false);
-            let origin = |prefix: &Prefix| origin(&self.rpki, self.settings.rpki.as_ref(), prefix);
+            let (rpki, is_awaited) = (self.settings.rpki.as_ref(), self.patience.is_some());
+            let origin = |prefix: &Prefix| {
+                rpki.map_or_else(Origin::default, |rpki| self.rpki.origin(prefix, rpki, is_awaited))
+            };
             let table = Table::decide(&self.settings, &situation, &self.overrides, origin);
             events = table.changes_since(&self.table);
             self.table = table;
@@ -245,8 +261,9 @@ impl Announcer {
     /// Before anything is known, nothing is said: a neighbour that has kept our routes through a graceful restart would take
     /// it for all that there is.
     fn tell_neighbors(&mut self, now: Now) {
-        let is_settled = self.situation.is_known || self.situation.is_stopping;
-        if !is_settled && self.table.announced().is_empty() {
+        let is_settled = self.situation.is_stopping || self.situation.is_known && self.patience.is_none();
+        self.has_spoken |= is_settled || !self.table.announced().is_empty();
+        if !self.has_spoken {
             return;
         }
         for (id, _) in (0..).zip(&self.settings.bgp.neighbors) {
@@ -280,22 +297,6 @@ fn situation(monitor: &Monitor, settings: &Settings, life: Life) -> Situation {
         on_down: settings.health.on_down,
         is_stopping: life != Life::Running,
     }
-}
-
-/// What is known of a prefix's origin, and whether that stands against it.
-fn origin(rpki: &Client, settings: Option<&RpkiSettings>, prefix: &Prefix) -> Origin {
-    let Some(settings) = settings else { return Origin::default() };
-    let validity = rpki.validity(prefix, settings.origin);
-    let doubt = match validity {
-        Validity::Valid | Validity::NotFound => None,
-        Validity::Invalid(_) => Some(settings.on_invalid),
-        Validity::Unknown(_) => Some(settings.on_unknown),
-    };
-    let said = match doubt {
-        Some(Doubt::Announce) => format!("{validity}; announced all the same, as configured"),
-        Some(Doubt::Withdraw) | None => validity.to_string(),
-    };
-    Origin { is_refused: doubt == Some(Doubt::Withdraw), said: Some(said) }
 }
 
 fn caches(settings: &Settings) -> &[String] {

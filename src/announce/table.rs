@@ -1,6 +1,6 @@
 //! What each neighbour is to hear at present, and how that differs from before.
 
-use super::policy::{Attributes, Decision, Origin, Overrides, Situation, decide};
+use super::policy::{Attributes, Decision, Origin, Overrides, Situation, Standing, decide};
 use super::settings::Settings;
 use super::{Event, NeighborId};
 use crate::wire::bgp::Prefix;
@@ -19,6 +19,10 @@ pub(super) struct Row {
 impl Row {
     fn is_announced(&self) -> bool {
         self.decision.attributes.is_some()
+    }
+
+    fn is_refused(&self) -> bool {
+        self.origin.standing == Standing::Refused
     }
 }
 
@@ -69,7 +73,7 @@ impl Table {
     }
 
     fn refuses(&self, prefix: &Prefix) -> bool {
-        self.rows.iter().any(|row| row.prefix == *prefix && row.origin.is_refused)
+        self.rows.iter().any(|row| row.prefix == *prefix && row.is_refused())
     }
 
     /// What the log should know of the way from `before` to here.
@@ -78,7 +82,7 @@ impl Table {
             let mut known = before.rows.iter().filter(|known| known.prefix == row.prefix);
             known.find(|known| known.name == row.name).and_then(|known| known.decision.attributes.as_ref())
         };
-        let refused = self.rows.iter().filter(|row| row.origin.is_refused && !before.refuses(&row.prefix));
+        let refused = self.rows.iter().filter(|row| row.is_refused() && !before.refuses(&row.prefix));
         let refused = refused.map(|row| {
             let said = row.origin.said.as_deref().unwrap_or_default();
             Event::warn("prefix refused for its origin").with("prefix", row.prefix).with("reason", said)

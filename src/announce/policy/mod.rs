@@ -26,11 +26,23 @@ pub struct Situation {
     pub is_stopping: bool,
 }
 
+/// Whether a prefix's origin stands against it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It does not.
+    #[default]
+    Free,
+    /// Nobody has said yet, and somebody soon will.
+    Awaited,
+    /// It does.
+    Refused,
+}
+
 /// What is known of a prefix's origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// It must not be announced.
-    pub is_refused: bool,
+    /// Whether that stands against the prefix.
+    pub standing: Standing,
     /// In words; `None` if nobody asks.
     pub said: Option<String>,
 }
@@ -65,10 +77,12 @@ pub fn decide(situation: &Situation, word: Option<Override>, origin: &Origin, la
         Some((Word::Force, since)) => return force(situation, since, ladder),
         None => {}
     }
-    match (&origin.said, origin.is_refused) {
-        (Some(said), true) => Decision::withhold(said.clone()),
-        (None, true) => Decision::withhold("its origin is refused"),
-        (_, false) => by_state(situation, ladder),
+    match (origin.standing, &origin.said) {
+        (Standing::Free, _) => by_state(situation, ladder),
+        (Standing::Awaited | Standing::Refused, Some(said)) => Decision::withhold(said.clone()),
+        (Standing::Awaited | Standing::Refused, None) => {
+            Decision::withhold("its origin is not known to be ours")
+        }
     }
 }
 
@@ -194,7 +208,7 @@ mod tests {
 
     #[test]
     fn force_announces_what_health_or_the_origin_would_not() {
-        let refused = Origin { is_refused: true, said: Some("RPKI says invalid".to_owned()) };
+        let refused = Origin { standing: Standing::Refused, said: Some("RPKI says invalid".to_owned()) };
         assert_eq!(med(&situation(State::Healthy), None, &refused), None);
         assert_eq!(med(&situation(State::Healthy), word(Word::Force), &refused), Some(10_200));
         assert_eq!(med(&situation(State::Down), word(Word::Force), &refused), Some(61_200));
@@ -205,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_refused_origin_is_the_reason_that_is_given() {
-        let refused = Origin { is_refused: true, said: Some("RPKI says invalid".to_owned()) };
+        let refused = Origin { standing: Standing::Refused, said: Some("RPKI says invalid".to_owned()) };
         let decision = decide(&last_resort(None), None, &refused, &ladder());
         assert_eq!(decision, Decision::withhold("RPKI says invalid"));
     }

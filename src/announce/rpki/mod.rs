@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use records::RECORDS_MAX;
 
 use super::dice::Dice;
-use super::policy::Origin;
+use super::policy::{Origin, Standing};
 use super::settings::{Doubt, RpkiSettings};
 use super::{Action, ConnectionId, Numbers, Owner};
 use crate::time::{Now, Time, UnixTime};
@@ -235,16 +235,28 @@ impl Client {
         told.next().unwrap_or(Validity::Unknown("no cache has answered"))
     }
 
-    /// What follows for the announcement of `prefix`.
+    /// What follows for the announcement of `prefix`. While `is_awaited`, caches may still be about to answer for the first
+    /// time.
     #[must_use]
-    pub fn origin(&self, prefix: &Prefix, settings: &RpkiSettings) -> Origin {
+    pub fn origin(&self, prefix: &Prefix, settings: &RpkiSettings, is_awaited: bool) -> Origin {
         let validity = self.validity(prefix, settings.origin);
-        let is_refused = match validity {
-            Validity::Valid | Validity::NotFound => false,
-            Validity::Invalid(_) => settings.on_invalid == Doubt::Withdraw,
-            Validity::Unknown(_) => settings.on_unknown == Doubt::Withdraw,
+        let doubt = match validity {
+            Validity::Valid | Validity::NotFound => None,
+            Validity::Invalid(_) => Some(settings.on_invalid),
+            Validity::Unknown(_) if is_awaited => {
+                let said = "RPKI: waiting for the first answer of a cache".to_owned();
+                return Origin { standing: Standing::Awaited, said: Some(said) };
+            }
+            Validity::Unknown(_) => Some(settings.on_unknown),
         };
-        Origin { is_refused, said: Some(validity.to_string()) }
+        let (standing, said) = match doubt {
+            Some(Doubt::Withdraw) => (Standing::Refused, validity.to_string()),
+            Some(Doubt::Announce) => {
+                (Standing::Free, format!("{validity}; announced all the same, as configured"))
+            }
+            None => (Standing::Free, validity.to_string()),
+        };
+        Origin { standing, said: Some(said) }
     }
 
     /// One per cache, in the operator's order.

@@ -174,18 +174,21 @@ fn what_is_refused_is_for_the_operator_to_say() {
         |on_invalid, on_unknown| RpkiSettings { caches: names(1), origin: ORIGIN, on_invalid, on_unknown };
     let strict = settings(Doubt::Withdraw, Doubt::Withdraw);
     let lax = settings(Doubt::Announce, Doubt::Announce);
-    let refused =
-        |rig: &Rig| [&strict, &lax].map(|settings| rig.client.origin(&prefix(OURS), settings).is_refused);
+    let refused = |rig: &Rig| {
+        let standing = |settings| rig.client.origin(&prefix(OURS), settings, false).standing;
+        [&strict, &lax].map(|settings| standing(settings) == Standing::Refused)
+    };
     let mut rig = Rig::new(1);
     assert_eq!(refused(&rig), [true, false]);
-    let said = rig.client.origin(&prefix(OURS), &lax).said.unwrap();
-    assert_eq!(said, "RPKI: unknown, no cache has answered");
+    let said = rig.client.origin(&prefix(OURS), &lax, false).said.unwrap();
+    assert_eq!(said, "RPKI: unknown, no cache has answered; announced all the same, as configured");
+    assert_eq!(rig.client.origin(&prefix(OURS), &lax, true).standing, Standing::Awaited);
     rig.synchronised(&[record(true, OURS, 24, 64501)]);
     assert_eq!(refused(&rig), [true, false]);
     let mut rig = Rig::new(1);
     rig.synchronised(&[]);
     assert_eq!(refused(&rig), [false, false]);
-    let said = rig.client.origin(&prefix(OURS), &strict).said.unwrap();
+    let said = rig.client.origin(&prefix(OURS), &strict, true).said.unwrap();
     assert_eq!(said, "RPKI: no record speaks of it");
 }
 

@@ -10,7 +10,8 @@ use crate::announce::bgp::{Export, NeighborSettings};
 use crate::announce::health::{CheckSettings, Report, Verdict};
 use crate::announce::policy::{Attributes, Ladder};
 use crate::announce::{
-    Action, Announcer, Change, CheckId, ConnectionId, Event, Input, NeighborId, Settings, Target, bgp, health,
+    Action, Announcer, Change, CheckId, ConnectionId, Event, Input, NeighborId, Owner, Settings, Target, bgp,
+    health,
 };
 use crate::time::{Now, Time, UnixTime};
 use crate::wire::bgp::{Asn, Community, Prefix, RouterId};
@@ -64,6 +65,8 @@ pub(super) struct Relay {
     is_frozen: bool,
     is_cut: bool,
     connections: BTreeSet<ConnectionId>,
+    /// The last connection that was asked for to an RPKI cache.
+    cache: Option<ConnectionId>,
     /// The announcer's deadline as of its last action.
     due: Time,
     /// What has come while it was frozen.
@@ -123,6 +126,7 @@ impl Lab {
             is_frozen: false,
             is_cut: false,
             connections: BTreeSet::new(),
+            cache: None,
             due: now.time,
             backlog: Vec::new(),
             held_up: Vec::new(),
@@ -156,6 +160,20 @@ impl Lab {
 
     pub(super) fn say(&mut self, relay: usize, check: usize, answer: Option<Verdict>) {
         self.relays[relay].answers[check] = answer;
+    }
+
+    /// The relay's RPKI cache knows one record: 192.0.2.0/24 up to 32 bits, from `origin`.
+    pub(super) fn answer_rpki(&mut self, relay: usize, origin: u32) {
+        let pdu = |kind: u8, head: u16, body: &[u8]| {
+            let length = u32::try_from(8 + body.len()).unwrap();
+            [&[1, kind][..], &head.to_be_bytes(), &length.to_be_bytes(), body].concat()
+        };
+        let record = [&[1, 24, 32, 0, 192, 0, 2, 0][..], &origin.to_be_bytes()].concat();
+        let timers = [1, 3600, 600, 7200].map(u32::to_be_bytes);
+        let bytes = [pdu(3, 7, &[]), pdu(4, 0, &record), pdu(7, 7, timers.as_flattened())].concat();
+        let connection = self.relays[relay].cache.expect("the relay has asked for no connection");
+        self.tell(relay, Input::Connected { connection, local: LOCAL, remote: REMOTE });
+        self.tell(relay, Input::Received { connection, bytes: &bytes });
     }
 
     /// SIGKILL: the kernel closes the sockets.
@@ -353,8 +371,9 @@ impl Lab {
                     assert!(relay.connections.insert(connection));
                     self.post(LATENCY, Parcel::Syn { key: (place, life, connection), neighbor });
                 }
-                // Nobody answers there; the test says what a cache has said.
-                Action::Connect { target: Target::Rtr(_), .. } => {}
+                // Nobody answers there until the test does.
+                Action::Connect { connection, target: Target::Rtr(_) } => relay.cache = Some(connection),
+                Action::Send { connection, .. } if connection.owner() == Owner::Rpki => {}
                 Action::Send { connection, bytes } => {
                     assert!(relay.connections.contains(&connection), "sent on a closed connection");
                     self.post(LATENCY, Parcel::ToRouter { key: (place, life, connection), bytes });

@@ -239,29 +239,83 @@ fn shutdown_waits_for_nothing_without_a_session_or_when_asked_twice() {
     assert!(lab.relays[0].is_stopped);
 }
 
+fn with_rpki(on_invalid: Doubt, on_unknown: Doubt) -> Settings {
+    let caches = vec!["cache:323".to_owned()];
+    with(|settings| {
+        settings.rpki = Some(RpkiSettings { caches, origin: Asn(64_600), on_invalid, on_unknown })
+    })
+}
+
+/// What the operator reads of the only prefix: the rule, and what follows.
+fn why(lab: &Lab) -> Vec<String> {
+    lab.relays[0].announcer.view(lab.now).routes[0].why.clone()
+}
+
+fn alerts(lab: &Lab) -> usize {
+    lab.relays[0].log.iter().filter(|event| event.level == Level::Warn).count()
+}
+
 #[test]
 fn an_unknown_origin_is_announced_or_not_as_configured() {
-    let rpki = |on_unknown| RpkiSettings {
-        caches: vec!["cache:323".to_owned()],
-        origin: Asn(64_600),
-        on_invalid: Doubt::Withdraw,
-        on_unknown,
-    };
-    let mut lab = Lab::healthy(with(|settings| settings.rpki = Some(rpki(Doubt::Announce))));
-    let why = lab.relays[0].announcer.view(lab.now).routes[0].why[1].clone();
-    assert!(
-        why.starts_with("RPKI: unknown") && why.ends_with("announced all the same, as configured"),
-        "{why}"
-    );
-    lab.tell(0, Input::Reload(Box::new(with(|settings| settings.rpki = Some(rpki(Doubt::Withdraw))))));
+    let mut lab = Lab::healthy(with_rpki(Doubt::Withdraw, Doubt::Announce));
+    let known = "RPKI: unknown, no cache has answered; announced all the same, as configured";
+    assert_eq!(why(&lab)[1], known);
+    lab.tell(0, Input::Reload(Box::new(with_rpki(Doubt::Withdraw, Doubt::Withdraw))));
     lab.run(LATENCY);
     assert_eq!(lab.router.med(0), None);
-    let why = lab.relays[0].announcer.view(lab.now).routes[0].why[0].clone();
-    assert!(why.starts_with("RPKI: unknown"), "{why}");
-    assert_eq!(lab.relays[0].log.iter().filter(|event| event.level == Level::Warn).count(), 1);
+    assert_eq!(why(&lab)[0], "RPKI: unknown, no cache has answered");
+    assert_eq!(alerts(&lab), 1);
     lab.tell(0, Input::Reload(Box::new(one())));
     lab.run(LATENCY);
     assert_eq!(lab.router.med(0), Some(10_200));
+}
+
+#[test]
+fn a_relay_that_starts_waits_for_the_first_answer_of_a_cache_but_not_for_long() {
+    let mut lab = Lab::new(vec![with_rpki(Doubt::Withdraw, Doubt::Announce)]);
+    lab.run(3 * SECOND - MS);
+    assert_eq!(lab.router.updates, 0);
+    assert_eq!(why(&lab)[0], "RPKI: waiting for the first answer of a cache");
+    assert_eq!(alerts(&lab), 0);
+    lab.run(2 * MS);
+    assert_eq!(lab.router.med(0), Some(10_200));
+}
+
+#[test]
+fn an_origin_that_the_rpki_forbids_is_not_announced_and_never_was() {
+    let mut lab = Lab::new(vec![with_rpki(Doubt::Withdraw, Doubt::Announce)]);
+    lab.run(SECOND);
+    lab.answer_rpki(0, 64_999);
+    lab.run(60 * SECOND);
+    assert_eq!((lab.router.med(0), lab.router.updates), (None, 0));
+    let reason =
+        "RPKI: invalid, AS64600 may not originate 192.0.2.1/32; what may be: 192.0.2.0/24-32 AS64999";
+    assert_eq!(why(&lab)[0], reason);
+    assert_eq!(alerts(&lab), 1);
+
+    lab.tell(0, Input::Announce { prefix: None, force: true });
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), Some(10_200), "the operator knows better");
+    lab.tell(0, Input::Announce { prefix: None, force: false });
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), None);
+    lab.tell(0, Input::Reload(Box::new(with_rpki(Doubt::Announce, Doubt::Announce))));
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), Some(10_200));
+}
+
+#[test]
+fn an_origin_that_the_rpki_allows_is_announced_as_soon_as_that_is_known() {
+    let mut lab = Lab::new(vec![with_rpki(Doubt::Withdraw, Doubt::Withdraw)]);
+    lab.run(SECOND);
+    lab.answer_rpki(0, 64_600);
+    lab.run(LATENCY);
+    assert_eq!((lab.router.med(0), alerts(&lab)), (Some(10_200), 0));
+    assert_eq!(why(&lab), ["announced as healthy", "RPKI: valid", "all checks are good (1)"]);
+    // What was said before patience has ended is taken back before that as well.
+    lab.tell(0, Input::Withdraw(None));
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), None);
 }
 
 #[test]
