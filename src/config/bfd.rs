@@ -79,10 +79,4 @@ impl NeighborBfd {
         section.finish();
         Some(out)
     }
-
-    /// As sessions take it.
-    #[must_use]
-    pub const fn settings(&self) -> Settings {
-        Settings { transmit: self.transmit.0, receive: self.receive.0, multiplier: self.multiplier }
-    }
 }

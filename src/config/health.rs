@@ -5,7 +5,7 @@ mod own;
 
 use serde::{Serialize, Serializer};
 
-pub use kinds::{Certificates, ClockSteps, Limit, MediaQuality, Pace, Packets};
+pub use kinds::{Certificates, ClockSteps, Limit, MediaQuality, Mos, Pace, Packets};
 pub use own::{Hook, OwnCheck, OwnProbe};
 
 use super::notation::word;

@@ -47,8 +47,8 @@ pub use bgp::{Bgp, Neighbor};
 pub use diff::{Change, Effect, diff};
 pub use dscp::Dscp;
 pub use health::{
-    Certificates, ClockSteps, Damping, Enabled, Health, Hook, Limit, MediaQuality, OwnCheck, OwnProbe, Pace,
-    Packets,
+    Certificates, ClockSteps, Damping, Enabled, Health, Hook, Limit, MediaQuality, Mos, OwnCheck, OwnProbe,
+    Pace, Packets,
 };
 pub use limits::{Limits, Peers};
 pub use listener::Listener;

@@ -316,8 +316,8 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "[[bgp.neighbor]]\naddress = \"192.0.2.9\"\nasn = 64600",
-            "tern.toml: error: bgp.asn: is missing: the number of our autonomous system, such as 64512; one for all relays\n\
-             tern.toml: error: bgp.router_id: is missing: an IPv4 address that is this relay's alone, such as its own\n\
+            "tern.toml:6:3: error: bgp.asn: is missing: the number of our autonomous system, such as 64512; one for all relays\n\
+             tern.toml:6:3: error: bgp.router_id: is missing: an IPv4 address that is this relay's alone, such as its own\n\
              tern.toml:7:11: warning: bgp.neighbor: 192.0.2.9 is told of no prefix; list some in announce.prefixes, and their families in families",
         ),
         (
@@ -331,7 +331,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "[health.quality]\nmos = 3",
-            "tern.toml:7:7: error: health.quality.mos: expected one of the limits of G.109: 2.58, 3.1, 3.6, 4.03 or 4.34",
+            "tern.toml:7:7: error: health.quality.mos: expected one of the limits of G.109: 2.58, 3.1, 3.6, 4.03 or 4.34, found 3",
         ),
         (
             "[[health.check]]\nname = \"x\"\ncommand = \"check\"",
@@ -406,7 +406,7 @@ fn what_is_wrong_with_a_neighbor_is_said_with_its_place() {
         ),
         (
             "prefixes = [\"192.0.2.2/32\"]",
-            "tern.toml:6:1: warning: announce.prefix: 192.0.2.1/32 is announced to nobody; no neighbor has ipv4 among its families and this prefix among its prefixes\n\
+            "tern.toml:7:12: warning: announce.prefix: 192.0.2.1/32 is announced to nobody; no neighbor has ipv4 among its families and this prefix among its prefixes\n\
              tern.toml:12:11: error: bgp.neighbor.prefixes: 192.0.2.2/32 is not among announce.prefixes\n\
              tern.toml:12:11: warning: bgp.neighbor: 192.0.2.9 is told of no prefix; list some in announce.prefixes, and their families in families",
         ),

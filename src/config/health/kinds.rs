@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::super::reader::Section;
+use super::super::reader::{FromNode, Section};
+use super::super::tree::Node;
 use super::super::values::Period;
 use crate::announce::health::CheckSettings;
 
@@ -226,8 +227,34 @@ impl ClockSteps {
     }
 }
 
-/// The ratings at which one category of G.109 ends and the next begins.
-const BANDS: [f64; 5] = [2.58, 3.1, 3.6, 4.03, 4.34];
+/// A rating at which one category of G.109 ends and the next begins, in hundredths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mos(u16);
+
+impl Mos {
+    const LIMITS: [u16; 5] = [258, 310, 360, 403, 434];
+
+    /// As checks take it.
+    #[must_use]
+    pub const fn hundredths(self) -> u16 {
+        self.0
+    }
+}
+
+impl FromNode for Mos {
+    const EXPECTED: &'static str = "one of the limits of G.109: 2.58, 3.1, 3.6, 4.03 or 4.34";
+
+    fn from_node(node: &Node) -> Option<Self> {
+        let mos = f64::from_node(node)?;
+        Self::LIMITS.into_iter().find(|limit| (f64::from(*limit) / 100.0 - mos).abs() < 1e-6).map(Self)
+    }
+}
+
+impl Serialize for Mos {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(f64::from(self.0) / 100.0)
+    }
+}
 
 /// `[health.quality]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -235,29 +262,26 @@ pub struct MediaQuality {
     /// When and how much.
     #[serde(flatten)]
     pub pace: Pace,
-    /// Time of a voice that is rated below is bad: a limit of G.109.
-    pub mos: f64,
+    /// Time of a voice that is rated below is bad.
+    pub mos: Mos,
     /// How many percent of their time may be bad.
     pub percent: u8,
-    /// With less to go by nothing is said.
-    pub least: Period,
+    /// With fewer calls nothing is said.
+    pub least: u32,
 }
 
 impl MediaQuality {
     /// Off: a bad path of some clients must not empty a healthy region.
     pub(super) fn new(base: &Pace) -> Self {
-        Self { pace: Pace { enabled: false, ..base.slow() }, mos: 3.1, percent: 50, least: Period::secs(600) }
+        Self { pace: Pace { enabled: false, ..base.slow() }, mos: Mos(310), percent: 50, least: 20 }
     }
 
     pub(super) fn read(mut section: Section<'_>, base: &Pace) -> Self {
         let mut out = Self::new(base);
         out.pace.read(&mut section);
-        out.mos = section.number("mos", 1.0..=4.5).unwrap_or(out.mos);
-        if !BANDS.iter().any(|band| (band - out.mos).abs() < 1e-6) {
-            section.error("mos", "expected one of the limits of G.109: 2.58, 3.1, 3.6, 4.03 or 4.34");
-        }
+        section.read("mos", &mut out.mos);
         section.integer("percent", 1..=100, &mut out.percent);
-        section.read("least", &mut out.least);
+        section.integer("least", 1..=1_000_000, &mut out.least);
         section.finish();
         out
     }
