@@ -63,7 +63,7 @@ fn row(session: &NeighborBfd) -> Vec<String> {
         short(session.remote_transmit_microseconds),
         or_dash(session.detection_microseconds.map(short)),
         session.flaps.to_string(),
-        or_dash(session.last_down_reason.clone()),
+        or_dash(session.problem.clone().or_else(|| session.last_down_reason.clone())),
     ]
 }
 

@@ -97,7 +97,11 @@ fn details(neighbor: &Neighbor) -> String {
         let _ = writeln!(text, "  {}", notification_line(last));
     }
     if let Some(failure) = &neighbor.last_failure {
-        let _ = writeln!(text, "  last failure: {failure}");
+        let ago = neighbor
+            .last_failure_seconds
+            .map(|seconds| format!(", {} ago", age(seconds)))
+            .unwrap_or_default();
+        let _ = writeln!(text, "  last failure{ago}: {failure}");
     }
     text
 }

@@ -6,6 +6,7 @@
 //! [`Operations`], which may wait for another thread and so never runs on the runtime's own.
 
 mod access;
+mod announcer;
 #[cfg(any(test, debug_assertions))]
 mod debug;
 mod report;
@@ -18,6 +19,7 @@ use std::io;
 use std::sync::Arc;
 
 pub use access::{Access, Caller};
+pub use announcer::{AnnouncerOperations, Hang};
 pub use report::{
     Attributes, BfdReport, BfdSession, Check, Health, Neighbor, NeighborBfd, Notification, Received, Report,
     Route, RpkiCache, Transition,

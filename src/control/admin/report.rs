@@ -20,6 +20,9 @@ pub struct Report {
     pub rpki: Vec<RpkiCache>,
     /// Connections of strangers that were refused.
     pub refused_connections: u64,
+    /// TCP segments whose signature (MD5) was wrong or missing, of all connections of this network; nothing if the system
+    /// does not say.
+    pub badly_signed_segments: Option<u64>,
 }
 
 /// What the relay thinks of itself, and why.
@@ -132,8 +135,10 @@ pub struct Neighbor {
     pub discarded_attributes: u64,
     /// The last NOTIFICATION, whoever sent it.
     pub last_notification: Option<Notification>,
-    /// Why the last attempt or session ended.
+    /// Why the last attempt or session ended. It stays after it is mended.
     pub last_failure: Option<String>,
+    /// How long ago that was.
+    pub last_failure_seconds: Option<u64>,
     /// What it is told of each prefix, and why.
     pub routes: Vec<Route>,
     /// Its BFD session, if there is one.
@@ -209,6 +214,8 @@ pub struct BfdSession {
     pub remote_state: String,
     /// Whether our workers answer: the session stays down while they do not.
     pub healthy: bool,
+    /// Whether there may be routers between.
+    pub multihop: bool,
     /// Our number of the session.
     pub local_discriminator: u32,
     /// The neighbour's.
@@ -235,8 +242,12 @@ pub struct BfdSession {
     pub sent: u64,
     /// Packets heard.
     pub received: u64,
+    /// Packets from the neighbour's address that were not taken.
+    pub refused: u64,
     /// How often it went down.
     pub flaps: u64,
+    /// Why there is no socket.
+    pub problem: Option<String>,
 }
 
 /// All BFD sessions.
