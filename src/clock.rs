@@ -85,6 +85,12 @@ impl Default for Clock {
 }
 
 impl Reading {
+    /// Nanoseconds since 1970, by the wall clock.
+    #[must_use]
+    pub const fn unix_nanos(&self) -> u64 {
+        self.unix_nanos
+    }
+
     /// When a packet with the kernel's timestamp (nanoseconds since 1970) came, on the monotonic clock. That may be
     /// after the reading: sockets are read for a while after it. A timestamp that is further off than a packet can be
     /// comes from a wall clock that was stepped in between, and the reading stands for it.

@@ -24,6 +24,7 @@ mod refusal;
 mod relays;
 mod replies;
 mod request;
+mod room;
 mod settings;
 mod tcp;
 pub mod timer;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 pub use event::{DropReason, Event, ReleaseCause};
 pub use io::{Action, ConnectionId, IcmpError, Input, OpenError, OwnerId, RelayAddress, RelayKind};
 pub use random::Random;
+pub use room::Room;
 pub use settings::{
     DefaultFamily, Lifetimes, Limits, ListenerSettings, NatDiscovery, Redirect, RelaySettings, SessionLimits,
     Settings,

@@ -27,6 +27,7 @@
 //! - Plaintext records of a handshake are believed, as the protocol has it: whoever can forge the client's address
 //!   and port during its handshake can break that handshake.
 
+mod client;
 mod cookie;
 mod hello;
 mod session;
@@ -40,6 +41,7 @@ use super::certs::{CertError, CertStore};
 use crate::clock::Clock;
 use crate::time::Time;
 
+pub use client::DtlsConnector;
 use cookie::CookieKey;
 use hello::ClientHello;
 pub use session::{DtlsOutput, DtlsSession};

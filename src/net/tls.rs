@@ -11,12 +11,16 @@
 //! **Resumption** is stateless: tickets are sealed under keys that live in this process and are replaced every six
 //! hours; all sessions with one certificate store understand each other's. No session is remembered. There is no early data.
 
+mod client;
+
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ResolvesServerCert, ServerConfig, ServerConnection};
+
+pub use client::{TlsClient, TlsConnector};
 
 use super::certs::CertStore;
 use crate::time::Time;

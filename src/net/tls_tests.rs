@@ -434,3 +434,44 @@ fn openssl_with_old_versions_reports_our_alert() {
         assert!(errors.contains("alert handshake failure"), "{errors}");
     }
 }
+
+#[test]
+fn our_own_client_talks_to_our_own_server_and_resumes() {
+    let made = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap();
+    let certs =
+        CertStore::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+    let (acceptor, connector) = (TlsAcceptor::new(certs).unwrap(), TlsConnector::new().unwrap());
+    for _ in 0..2 {
+        let mut client = connector.connect("192.0.2.1".parse().unwrap()).unwrap();
+        let mut server = acceptor.accept(Time::ZERO, Duration::from_secs(1)).unwrap();
+        client.send(b"early").unwrap();
+        let (mut heard, mut answered) = (Vec::new(), Vec::new());
+        for _ in 0..6 {
+            let mut bytes = Vec::new();
+            client.take_output(&mut bytes).unwrap();
+            server.receive(&bytes, &mut heard).unwrap();
+            if server.is_established() && answered.is_empty() {
+                drop(server.write(&[IoSlice::new(b"answer")]));
+            }
+            let mut bytes = Vec::new();
+            server
+                .write_to(|slices| {
+                    Ok(slices
+                        .iter()
+                        .map(|one| {
+                            bytes.extend_from_slice(one);
+                            one.len()
+                        })
+                        .sum())
+                })
+                .unwrap();
+            client.receive(&bytes, &mut answered).unwrap();
+        }
+        assert!(heard == b"early" && answered.starts_with(b"answer"), "{heard:?} {answered:?}");
+    }
+    let mut client = connector.connect("::1".parse().unwrap()).unwrap();
+    assert!(matches!(
+        client.receive(b"HTTP/1.1 400 Bad Request\r\n", &mut Vec::new()),
+        Err(TlsError::Handshake(_))
+    ));
+}
