@@ -105,6 +105,18 @@ impl QualityCounters {
         }
     }
 
+    /// Seconds of rated voices of both directions: of those that sounded worse than `mos`, which is brought down to a limit
+    /// of G.109, and of all.
+    #[must_use]
+    pub fn rated_below(&self, mos: f64) -> (f64, f64) {
+        let worse = MOS_EDGES.iter().filter(|edge| **edge <= mos).count();
+        let seconds = |grades: &[Amount]| grades.iter().map(Amount::value).sum::<f64>();
+        self.directions.iter().fold((0.0, 0.0), |(below, all), direction| {
+            let low = direction.rated.get(..worse).unwrap_or_default();
+            (below + seconds(low), all + seconds(&direction.rated))
+        })
+    }
+
     fn add_rtt(&self, leg: Leg, rtt: &LegRtt) {
         let histogram = self.rtt.get(leg.index()).and_then(|sources| sources.get(rtt.source.index()));
         if let Some(histogram) = histogram {

@@ -96,6 +96,18 @@ fn seconds_of_grades_and_causes_add_up() {
     assert!((sum(&direction.causes[0]) - lost).abs() < 0.001, "{lost}");
 }
 
+#[test]
+fn the_time_of_bad_voices_is_known_by_the_limits_of_their_grades() {
+    let counters = Counters::default();
+    counters.quality.add(&ten_seconds(), &Settings::default().codecs);
+    let Score::Rated(rating) = ten_seconds().directions.client_to_peer.score else { panic!("a rating") };
+    let mos = rating.mos;
+    let edge = MOS_EDGES.iter().copied().find(|edge| mos <= *edge).unwrap();
+    for (limit, below) in [(edge, 10.0), (edge + 0.01, 10.0), (edge - 0.01, 0.0), (0.0, 0.0)] {
+        assert_eq!(counters.quality.rated_below(limit), (below, 10.0), "{limit}");
+    }
+}
+
 fn ten_seconds_rating() -> f64 {
     match ten_seconds().directions.client_to_peer.score {
         Score::Rated(rating) => rating.r,
