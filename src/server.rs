@@ -26,6 +26,7 @@ use crate::net::certs::{CertStore, Reload};
 use crate::net::dtls::DtlsAcceptor;
 use crate::net::tls::TlsAcceptor;
 use crate::route::{ListenerId, Transport};
+use crate::speaker::checks::{self, EchoPeers};
 use crate::worker::{
     Certificate, Command, Directory, Inbox, Listener, ListenerSettings, Mailbox, Parts, WorkerSettings,
 };
@@ -123,6 +124,8 @@ pub struct Server {
     workers: Vec<Running>,
     deaths: Arc<Deaths>,
     records: Option<Receiver<Box<EndedSession>>>,
+    shared: engine::Shared,
+    directory: Arc<Directory>,
 }
 
 impl Server {
@@ -145,6 +148,8 @@ impl Server {
             addresses,
             buffers: bind::buffers(&bound),
             workers: Vec::new(),
+            shared: engine::Shared::new(),
+            directory: Arc::default(),
         };
         match server.start_workers(bound, &certificates, &sender) {
             Ok(()) => Ok(server),
@@ -168,7 +173,6 @@ impl Server {
             .into_iter()
             .unzip();
         let mailboxes: Arc<[Mailbox]> = mailboxes.into();
-        let (shared, directory) = (engine::Shared::new(), Arc::new(Directory::default()));
         let cookie_key = random()?;
         let mut bound = bound;
         for (index, inbox) in (0u8..).zip(inboxes) {
@@ -179,9 +183,9 @@ impl Server {
                 listeners,
                 settings: Arc::new(self.settings.worker.clone()),
                 engine_settings: Arc::clone(&self.settings.engine),
-                shared: shared.clone(),
+                shared: self.shared.clone(),
                 seed: random()?,
-                directory: Arc::clone(&directory),
+                directory: Arc::clone(&self.directory),
                 mailboxes: Arc::clone(&mailboxes),
                 inbox,
                 counters: Arc::clone(&counters),
@@ -227,6 +231,22 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> &[BoundAddress] {
         &self.addresses
+    }
+
+    /// What the checks of this relay's health look at. `peers` are those that its settings admit. After a reload ask again.
+    #[must_use]
+    pub fn check_context(&self, peers: Arc<EchoPeers>) -> checks::Context {
+        let directory = Arc::clone(&self.directory);
+        checks::Context {
+            hearts: self.hearts(),
+            workers: self.metrics(),
+            certificates: self.certificates.clone(),
+            addresses: self.addresses.iter().map(|at| (at.listener, at.transport, at.address)).collect(),
+            settings: Arc::clone(&self.settings.engine),
+            shared: self.shared.clone(),
+            owner: Arc::new(move |at| directory.owner_of(at)),
+            peers,
+        }
     }
 
     /// The buffers of the UDP listeners.

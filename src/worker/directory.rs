@@ -3,6 +3,7 @@
 //! They come about when a client moves (RFC 8016) or redeems a reservation from another port: what it names lies with
 //! the worker that made it. Consulted only for packets of clients that the receiving worker does not know.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
@@ -31,6 +32,11 @@ impl Directory {
     /// Which worker has which relayed address.
     pub(super) const fn owners(&self) -> &Owners {
         &self.owners
+    }
+
+    /// The worker that has a relay's socket at this address; none if nobody has.
+    pub(crate) fn owner_of(&self, at: SocketAddr) -> Option<u8> {
+        self.owners.ports(at.ip()).look(at.port()).worker()
     }
 
     pub(super) fn insert(&self, tuple: FiveTuple, worker: u8) {

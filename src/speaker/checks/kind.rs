@@ -10,7 +10,7 @@ use crate::route::{ListenerId, Transport};
 /// same place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckKind {
-    /// A call of our own through one worker's data path.
+    /// A call of our own through one worker's data path. A relay that is full, or sends calls elsewhere, is poor.
     SelfTest(SelfTest),
     /// Whether a worker's loop turns.
     Heartbeat {
@@ -19,22 +19,22 @@ pub enum CheckKind {
     },
     /// What our own queues have dropped since the last look.
     QueueLoss {
-        /// More than this share of what came, in percent, is bad.
+        /// This share of what came, in percent, or more is bad.
         percent: u8,
     },
     /// How busy the busiest worker was since the last look.
     Busy {
-        /// More than this share of its time is poor.
+        /// This share of its time, in percent, or more is poor.
         percent: u8,
     },
     /// Packets of all workers since the last look, against what this machine can carry.
     Packets {
-        /// More than that is poor.
+        /// As many or more are poor.
         per_second: u64,
     },
     /// Relay ports that nobody has.
     Ports {
-        /// A smaller share of all, in percent, is poor; none is bad.
+        /// A smaller share of the scarcer family's, in percent, is poor.
         percent: u8,
     },
     /// Allocations that the quota of the relay still admits.
@@ -47,9 +47,9 @@ pub enum CheckKind {
         /// One that ends within so many days is poor, one that has ended is bad.
         days: u16,
     },
-    /// The wall clock against the one that only goes forward.
+    /// The wall clock against the one that only goes forward. A year that cannot be is bad.
     Clock {
-        /// A larger step since the last look is poor.
+        /// A larger jump since the last look is poor, for ten seconds.
         step: Duration,
     },
     /// A file of the operator's.
@@ -59,16 +59,18 @@ pub enum CheckKind {
         /// It has to be there; or else it must not.
         present: bool,
     },
-    /// A command of the operator's; it has to end with 0. The first line that it writes is the detail.
+    /// A command of the operator's; it has to end with 0. The first line that it writes is the detail. When its time is
+    /// over it is killed, and so is what it has started.
     Command {
         /// The program and its arguments; no shell.
         argv: Vec<String>,
     },
     /// How good the calls are, across all of them.
     Quality {
-        /// A call with a lower score (MOS, in hundredths) is a bad one.
+        /// A voice that sounds worse than this MOS, in hundredths, is a bad one. It is brought down to a limit of G.109: 258,
+        /// 310, 360, 403, 434.
         score: u16,
-        /// More bad ones among those that are measured, in percent, are poor.
+        /// This share of the time of voices that were rated since the last look, in percent, or more is poor.
         percent: u8,
         /// With fewer calls than that nothing is said.
         calls: u32,
@@ -76,7 +78,7 @@ pub enum CheckKind {
 }
 
 /// Which way a call of our own takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SelfTest {
     /// The listener.
     pub listener: ListenerId,
