@@ -17,6 +17,7 @@ mod media;
 mod nat_discovery;
 mod overload;
 mod relay;
+mod self_test;
 mod shortcut;
 #[path = "../support/skip.rs"]
 mod skip;

@@ -10,6 +10,7 @@ use tern::engine::peer::{PeerPolicy, PeerSettings};
 use tern::engine::{self, RelayAddress, RelaySettings};
 use tern::route::Transport;
 use tern::server::{Server, ServerSettings};
+use tern::speaker::checks::EchoPeers;
 use tern::worker::{Certificate, ListenerSettings, Prefix, WorkerSettings};
 
 pub(crate) const REALM: &str = "example.org";
@@ -29,6 +30,9 @@ pub(crate) struct Setup {
     pub(crate) session_rate: Option<Rate>,
     pub(crate) user_rate: Option<Rate>,
     pub(crate) deny: Vec<Prefix>,
+    pub(crate) quotas: Quotas,
+    /// For calls of the relay itself.
+    pub(crate) echo: Option<Arc<EchoPeers>>,
 }
 
 impl Setup {
@@ -43,7 +47,17 @@ impl Setup {
         }
         let same = |ip: IpAddr| RelayAddress { bind: ip, external: ip };
         let addresses = vec![same(Ipv4Addr::LOCALHOST.into()), same(Ipv6Addr::LOCALHOST.into())];
-        Self { workers: 1, worker, addresses, session_rate: None, user_rate: None, deny: Vec::new() }
+        let (workers, quotas) = (1, Quotas::default());
+        Self {
+            workers,
+            worker,
+            addresses,
+            session_rate: None,
+            user_rate: None,
+            deny: Vec::new(),
+            quotas,
+            echo: None,
+        }
     }
 
     pub(crate) fn settings(&self) -> ServerSettings {
@@ -57,7 +71,9 @@ impl Setup {
     fn engine(&self) -> engine::Settings {
         let ports = 20_000..=60_000;
         let line = user_line(USER, REALM, PASSWORD).unwrap();
-        let credentials = Credentials { users: Users::parse(&line).unwrap(), ..Credentials::default() };
+        let probe = self.echo.as_ref().map(|echo| echo.secret());
+        let credentials =
+            Credentials { users: Users::parse(&line).unwrap(), probe, ..Credentials::default() };
         let nonces = NonceKeys::new(1, [FleetKey::derive(b"a fleet key of thirty-two bytes..")]).unwrap();
         let limiter = |seed| {
             let pace = Pace::new(1_000_000, Duration::from_secs(1), 1_000_000);
@@ -78,13 +94,13 @@ impl Setup {
                 ports: ports.clone(),
                 own: Vec::new(),
                 protected: Vec::new(),
-                probes: Vec::new(),
+                probes: self.echo.as_ref().map(|echo| echo.addresses()).unwrap_or_default(),
                 allow: Vec::new(),
                 deny: self.deny.clone(),
                 development: true,
             }),
             limits: engine::Limits {
-                quotas: Quotas::default(),
+                quotas: self.quotas,
                 answers: limiter(1),
                 allocations: limiter(2),
                 session_bandwidth: self.session_rate,
