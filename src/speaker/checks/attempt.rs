@@ -46,8 +46,8 @@ pub(super) struct Attempt {
     call: Call,
     /// The port was met before and leads to the worker.
     known: bool,
-    /// It leads to another one.
-    astray: bool,
+    /// It leads to another one, if anybody knows to which.
+    astray: Option<Option<u8>>,
     tries: usize,
 }
 
@@ -77,7 +77,7 @@ impl Attempt {
             interest: Interest::READ,
             call,
             known: false,
-            astray: false,
+            astray: None,
             tries: 0,
         };
         attempt.dial(ground, now)?;
@@ -119,7 +119,12 @@ impl Attempt {
 
     /// From the port that leads to the worker, if it is known; else from any.
     fn dial(&mut self, ground: &mut Ground, now: Now) -> Result<(), Fault> {
+        let before = self.carrier.as_ref().map_or(0, Carrier::port);
         self.hang_up(ground, now.time);
+        if let Some(Some(worker)) = self.astray.take() {
+            // Whoever looks for that one need not.
+            ground.met.entry((self.server, self.test.transport, worker)).or_insert(before);
+        }
         self.tries += 1;
         let key = self.key();
         let known = ground.met.get(&key).copied();
@@ -138,7 +143,6 @@ impl Attempt {
         let until =
             if self.known || !ground.is_shared() { self.deadline } else { now.time + self.patience / SHARE };
         self.until = until.min(self.deadline);
-        self.astray = false;
         let challenge = ground.challenges.get(&self.server).cloned();
         self.call = Call::new(ground.caller(now.unix), challenge, carrier.is_stream());
         self.interest = carrier.interest();
@@ -159,7 +163,7 @@ impl Attempt {
                 Progress::Waiting => {}
                 Progress::Send => self.send(ground, now.time)?,
                 Progress::Allocated(relayed) => self.allocated(ground, now, relayed)?,
-                Progress::Over if self.astray => {
+                Progress::Over if self.astray.is_some() => {
                     self.search(ground, now)?;
                     return Ok(None);
                 }
@@ -186,12 +190,10 @@ impl Attempt {
             ground.met.insert(self.key(), port);
             self.call.bind(peer);
         } else {
-            self.astray = true;
-            if let Some(worker) = owner {
-                // Whoever looks for that one need not.
-                ground.met.entry((self.server, self.test.transport, worker)).or_insert(port);
+            self.astray = Some(owner);
+            if ground.met.get(&self.key()) == Some(&port) {
+                ground.met.remove(&self.key());
             }
-            ground.met.remove(&self.key());
             self.call.release();
         }
         self.send(ground, now.time)
@@ -209,7 +211,14 @@ impl Attempt {
     fn wait_on(&mut self, ground: &mut Ground, now: Now) -> Result<Option<Report>, Fault> {
         if now.time >= self.deadline {
             let waited = self.patience.as_millis();
-            return Err(Fault::bad(format!("{} within {waited} ms", self.call.missing())));
+            let missing = format!("{} within {waited} ms", self.call.missing());
+            if self.known || !ground.is_shared() {
+                return Err(Fault::bad(missing));
+            }
+            return Err(Fault::bad(format!(
+                "{missing}; none of {} source ports led to this worker so far",
+                self.tries
+            )));
         }
         if now.time >= self.until {
             self.search(ground, now)?;

@@ -43,12 +43,12 @@ pub type OnReport = Arc<dyn Fn(CheckId, u32, Report) + Send + Sync>;
 enum Order<T> {
     Run { check: CheckId, run: u32, what: T, timeout: Duration },
     Replace(Box<Context>),
-    Stop,
 }
 
 /// One thread.
 struct Hand<T> {
-    orders: SyncSender<Order<T>>,
+    /// Until it is to stop.
+    orders: Option<SyncSender<Order<T>>>,
     waker: Option<Waker>,
     thread: Option<JoinHandle<()>>,
 }
@@ -110,12 +110,18 @@ impl<T> Hand<T> {
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         let thread = thread::Builder::new().name(name.to_owned()).spawn(body)?;
-        Ok(Self { orders, waker, thread: Some(thread) })
+        Ok(Self { orders: Some(orders), waker, thread: Some(thread) })
     }
 
     fn tell(&self, order: Order<T>) {
-        // One that does not listen any more has checks that are overdue.
-        drop(self.orders.try_send(order));
+        if let Some(orders) = &self.orders {
+            // One that does not listen any more has checks that are overdue.
+            drop(orders.try_send(order));
+        }
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake();
         }
@@ -125,7 +131,9 @@ impl<T> Hand<T> {
 /// Neither thread waits for anything longer than a turn.
 impl<T> Drop for Hand<T> {
     fn drop(&mut self) {
-        self.tell(Order::Stop);
+        // Nobody orders any more.
+        self.orders = None;
+        self.wake();
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }

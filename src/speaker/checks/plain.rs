@@ -58,7 +58,7 @@ impl Watcher {
         }
     }
 
-    /// Until it is told to stop, or whoever orders is gone.
+    /// Until nobody orders any more.
     pub(super) fn run(mut self) {
         loop {
             let idle = self.pending.is_empty() && self.dying.is_empty();
@@ -74,7 +74,7 @@ impl Watcher {
                     self.memories.clear();
                     self.give_up(|_| true);
                 }
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return self.give_up(|_| true),
+                Err(RecvTimeoutError::Disconnected) => return self.give_up(|_| true),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.look();

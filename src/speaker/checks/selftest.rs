@@ -93,7 +93,7 @@ impl Tester {
         Ok(tester)
     }
 
-    /// Until it is told to stop, or whoever orders is gone.
+    /// Until nobody orders any more.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
         loop {
@@ -129,7 +129,7 @@ impl Tester {
                     // Without its peers a call says that its payload does not come back.
                     drop(self.watch_peers());
                 }
-                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return Err(()),
+                Err(TryRecvError::Disconnected) => return Err(()),
                 Err(TryRecvError::Empty) => return Ok(()),
             }
         }

@@ -1,14 +1,13 @@
 //! Where test calls go to.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::SelfTest;
 use crate::route::{ListenerId, Transport};
 use crate::wire::bgp::Prefix;
 
 impl SelfTest {
-    /// Each listener over each of its transports with each worker. A listener with an address of its own is called there.
+    /// Each listener over each of its transports with each worker. Their places are their [`ListenerId`]s. A listener with an address of its own is called there.
     /// One that listens on all addresses is called on the host addresses among `announced` of its family, since that is
     /// where calls will arrive; if there are none, on loopback.
     #[must_use]
@@ -28,12 +27,12 @@ impl SelfTest {
         }
         tests
     }
-}
 
-/// `udp 192.0.2.1 worker 0`: a name for the operator, as long as listeners differ in more than their port.
-impl fmt::Display for SelfTest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} worker {}", word(self.transport), self.address, self.worker)
+    /// `udp 192.0.2.1:3478 worker 0`: a name for the operator. `port` is the listener's.
+    #[must_use]
+    pub fn name(&self, port: u16) -> String {
+        let server = SocketAddr::new(self.address, port);
+        format!("{} {server} worker {}", word(self.transport), self.worker)
     }
 }
 
@@ -79,28 +78,28 @@ mod tests {
             ("203.0.113.9".parse().unwrap(), &[Transport::Tls]),
         ];
         let names = |announced: &[Prefix], workers| -> Vec<String> {
-            SelfTest::all(listeners, announced, workers).iter().map(ToString::to_string).collect()
+            SelfTest::all(listeners, announced, workers).iter().map(|test| test.name(3478)).collect()
         };
         assert_eq!(
             names(&announced, 2),
             [
-                "udp 192.0.2.1 worker 0",
-                "udp 192.0.2.1 worker 1",
-                "tcp 192.0.2.1 worker 0",
-                "tcp 192.0.2.1 worker 1",
-                "dtls 2001:db8::1 worker 0",
-                "dtls 2001:db8::1 worker 1",
-                "tls 203.0.113.9 worker 0",
-                "tls 203.0.113.9 worker 1",
+                "udp 192.0.2.1:3478 worker 0",
+                "udp 192.0.2.1:3478 worker 1",
+                "tcp 192.0.2.1:3478 worker 0",
+                "tcp 192.0.2.1:3478 worker 1",
+                "dtls [2001:db8::1]:3478 worker 0",
+                "dtls [2001:db8::1]:3478 worker 1",
+                "tls 203.0.113.9:3478 worker 0",
+                "tls 203.0.113.9:3478 worker 1",
             ]
         );
         assert_eq!(
             names(&announced[1..2], 1),
             [
-                "udp 127.0.0.1 worker 0",
-                "tcp 127.0.0.1 worker 0",
-                "dtls ::1 worker 0",
-                "tls 203.0.113.9 worker 0"
+                "udp 127.0.0.1:3478 worker 0",
+                "tcp 127.0.0.1:3478 worker 0",
+                "dtls [::1]:3478 worker 0",
+                "tls 203.0.113.9:3478 worker 0"
             ]
         );
     }
