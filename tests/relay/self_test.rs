@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tern::announce::CheckId;
 use tern::announce::health::{Report, Verdict};
 use tern::engine::limits::Quotas;
 use tern::route::{ListenerId, Transport};
-use tern::speaker::checks::{CheckKind, Checks, EchoPeers, SelfTest};
+use tern::speaker::checks::{CheckKind, Checks, EchoPeers, SelfTest, SharedContext};
 
 use crate::client::Client;
 use crate::relay::{Relay, Setup};
@@ -25,6 +26,7 @@ const SHORT: Duration = Duration::from_secs(2);
 struct Rig {
     relay: Relay,
     checks: Checks,
+    context: SharedContext,
     kinds: Vec<CheckKind>,
     reports: Receiver<(CheckId, u32, Report)>,
     runs: u32,
@@ -37,9 +39,9 @@ impl Rig {
         let relay = setup.start();
         let (sender, reports) = sync_channel(1_000);
         let report = move |check, run, report| sender.send((check, run, report)).unwrap();
-        let checks =
-            Checks::start(kinds.clone(), relay.server.check_context(echo), Arc::new(report)).unwrap();
-        Self { relay, checks, kinds, reports, runs: 0 }
+        let context = Arc::new(ArcSwap::from_pointee(relay.server.check_context(echo)));
+        let checks = Checks::start(kinds.clone(), &context, Arc::new(report)).unwrap();
+        Self { relay, checks, context, kinds, reports, runs: 0 }
     }
 
     /// Runs some at once.
@@ -252,7 +254,7 @@ fn a_command_that_takes_too_long_is_killed_with_its_children() {
     let folder = tempfile::tempdir().unwrap();
     let (pids, late) = (folder.path().join("pids"), folder.path().join("late"));
     let script = format!("sleep 300 & echo $$ $! > {}; wait; touch {}", pids.display(), late.display());
-    let mut rig =
+    let rig =
         Rig::new(Setup::new(&[Transport::Udp]), vec![command(&["sh", "-c", &script]), command(&["true"])]);
     rig.checks.run(CheckId(0), 1, Duration::from_secs(3));
     // Meanwhile others run.
@@ -327,7 +329,8 @@ fn figures_of_a_quiet_relay_are_good() {
         client
     };
     let echo = Arc::new(EchoPeers::open(&[]).unwrap());
-    rig.checks.replace(kinds.clone(), &rig.relay.server.check_context(echo));
+    rig.context.store(Arc::new(rig.relay.server.check_context(echo)));
+    rig.checks.replace(kinds.clone());
     rig.kinds = kinds;
     let found = rig.run_all(GENEROUS);
     assert_eq!(found[&0].verdict, Verdict::Good);

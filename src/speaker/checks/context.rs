@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::EchoPeers;
 use crate::engine::{Settings, Shared};
 use crate::metrics::{Heart, Source};
@@ -12,6 +14,9 @@ use crate::route::{ListenerId, Transport};
 
 /// Tells which worker has the relayed address at which a socket is bound.
 pub type FindOwner = Arc<dyn Fn(SocketAddr) -> Option<u8> + Send + Sync>;
+
+/// The context as it is now. Whoever reloads the relay stores another; checks that begin from then on look at that.
+pub type SharedContext = Arc<ArcSwap<Context>>;
 
 /// Handles of a relay.
 #[derive(Clone)]

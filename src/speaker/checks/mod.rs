@@ -25,7 +25,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub use context::{Context, FindOwner};
+pub use context::{Context, FindOwner, SharedContext};
 pub use echo::EchoPeers;
 pub use kind::{CheckKind, SelfTest};
 
@@ -41,8 +41,14 @@ pub type OnReport = Arc<dyn Fn(CheckId, u32, Report) + Send + Sync>;
 
 /// What a thread is told.
 enum Order<T> {
-    Run { check: CheckId, run: u32, what: T, timeout: Duration },
-    Replace(Box<Context>),
+    Run {
+        check: CheckId,
+        run: u32,
+        what: T,
+        timeout: Duration,
+    },
+    /// Other checks have the same numbers from now on.
+    Forget,
 }
 
 /// One thread.
@@ -66,13 +72,14 @@ impl Checks {
     ///
     /// # Errors
     /// The system has no threads, descriptors or randomness left.
-    pub fn start(kinds: Vec<CheckKind>, context: Context, report: OnReport) -> io::Result<Self> {
+    pub fn start(kinds: Vec<CheckKind>, context: &SharedContext, report: OnReport) -> io::Result<Self> {
         let waker = Waker::new()?;
         let (calls, received) = sync_channel(ORDERS);
-        let tester = selftest::Tester::new(context.clone(), received, waker.clone(), Arc::clone(&report))?;
+        let tester =
+            selftest::Tester::new(Arc::clone(context), received, waker.clone(), Arc::clone(&report))?;
         let calls = Hand::start("tern-selftest", calls, Some(waker), move || tester.run())?;
         let (others, received): (_, Receiver<Order<CheckKind>>) = sync_channel(ORDERS);
-        let watcher = plain::Watcher::new(context, received, Arc::clone(&report));
+        let watcher = plain::Watcher::new(Arc::clone(context), received, Arc::clone(&report));
         let others = Hand::start("tern-checks", others, None, move || watcher.run())?;
         Ok(Self { kinds, calls, others, report })
     }
@@ -88,11 +95,11 @@ impl Checks {
         }
     }
 
-    /// Goes on with other checks and another relay's handles. What is under way is given up. Never waits.
-    pub fn replace(&mut self, kinds: Vec<CheckKind>, context: &Context) {
+    /// Goes on with other checks. What is under way is given up. Never waits.
+    pub fn replace(&mut self, kinds: Vec<CheckKind>) {
         self.kinds = kinds;
-        self.calls.tell(Order::Replace(Box::new(context.clone())));
-        self.others.tell(Order::Replace(Box::new(context.clone())));
+        self.calls.tell(Order::Forget);
+        self.others.tell(Order::Forget);
     }
 }
 

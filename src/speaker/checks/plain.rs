@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::command::Running;
-use super::context::Context;
+use super::context::SharedContext;
 use super::meters::{self, Memory};
 use super::selftest::patience;
 use super::{CheckKind, OnReport, Order};
@@ -35,7 +35,7 @@ struct Pending {
 
 /// The thread's state.
 pub(super) struct Watcher {
-    context: Context,
+    context: SharedContext,
     orders: Receiver<Order<CheckKind>>,
     report: OnReport,
     clock: Clock,
@@ -46,7 +46,7 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(context: Context, orders: Receiver<Order<CheckKind>>, report: OnReport) -> Self {
+    pub(super) fn new(context: SharedContext, orders: Receiver<Order<CheckKind>>, report: OnReport) -> Self {
         Self {
             context,
             orders,
@@ -69,8 +69,7 @@ impl Watcher {
             };
             match order {
                 Ok(Order::Run { check, run, what, timeout }) => self.begin(check, run, &what, timeout),
-                Ok(Order::Replace(context)) => {
-                    self.context = *context;
+                Ok(Order::Forget) => {
                     self.memories.clear();
                     self.give_up(|_| true);
                 }
@@ -89,7 +88,7 @@ impl Watcher {
             Running::start(argv).map(Waiting::Command)
         } else {
             let memory = self.memories.entry(check).or_default();
-            Err(meters::judge(kind, &self.context, memory, self.clock.read()))
+            Err(meters::judge(kind, &self.context.load(), memory, self.clock.read()))
         };
         match waiting {
             Ok(waiting) => {
@@ -102,7 +101,7 @@ impl Watcher {
     }
 
     fn ask(&self, worker: u8) -> Result<Waiting, Report> {
-        let heart = self.context.hearts.get(usize::from(worker)).cloned();
+        let heart = self.context.load().hearts.get(usize::from(worker)).cloned();
         let heart = heart.ok_or_else(|| Report::new(Verdict::Bad, "there is no such worker"))?;
         let question = heart.ask();
         Ok(Waiting::Heart { heart, question })

@@ -16,7 +16,7 @@ use slab::Slab;
 use super::attempt::{Attempt, Outcome};
 use super::call::{Caller, Challenge};
 use super::carrier::Tools;
-use super::context::Context;
+use super::context::{Context, SharedContext};
 use super::echo::Peer;
 use super::fault::Fault;
 use super::{OnReport, Order, SelfTest};
@@ -38,7 +38,7 @@ const CREDENTIAL: u64 = 300;
 
 /// What all calls of the thread have in common.
 pub(super) struct Ground {
-    pub(super) context: Context,
+    pub(super) context: Arc<Context>,
     pub(super) tools: Tools,
     pub(super) poller: Poller,
     /// Which source port leads to which worker.
@@ -59,6 +59,7 @@ struct Run {
 /// The thread's state.
 pub(super) struct Tester {
     ground: Ground,
+    context: SharedContext,
     runs: Slab<Run>,
     peers: Vec<Arc<Peer>>,
     orders: Receiver<Order<SelfTest>>,
@@ -69,7 +70,7 @@ pub(super) struct Tester {
 
 impl Tester {
     pub(super) fn new(
-        context: Context,
+        context: SharedContext,
         orders: Receiver<Order<SelfTest>>,
         waker: Waker,
         report: OnReport,
@@ -79,7 +80,7 @@ impl Tester {
         let poller = Poller::new()?;
         poller.add(&waker, WAKER, Interest::READ)?;
         let ground = Ground {
-            context,
+            context: context.load_full(),
             tools: Tools::new()?,
             poller,
             met: HashMap::new(),
@@ -88,7 +89,8 @@ impl Tester {
             seed,
         };
         let clock = Clock::new();
-        let mut tester = Self { ground, runs: Slab::new(), peers: Vec::new(), orders, waker, report, clock };
+        let mut tester =
+            Self { ground, context, runs: Slab::new(), peers: Vec::new(), orders, waker, report, clock };
         tester.watch_peers()?;
         Ok(tester)
     }
@@ -123,12 +125,7 @@ impl Tester {
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Run { check, run, what, timeout }) => self.begin(now, check, run, what, timeout),
-                Ok(Order::Replace(context)) => {
-                    self.ground.context = *context;
-                    self.give_up(now, |_| true);
-                    // Without its peers a call says that its payload does not come back.
-                    drop(self.watch_peers());
-                }
+                Ok(Order::Forget) => self.give_up(now, |_| true),
                 Err(TryRecvError::Disconnected) => return Err(()),
                 Err(TryRecvError::Empty) => return Ok(()),
             }
@@ -138,11 +135,22 @@ impl Tester {
     fn begin(&mut self, now: Now, check: CheckId, run: u32, test: SelfTest, timeout: Duration) {
         // Nobody waits for an earlier run of this check any more.
         self.give_up(now, |other| other.check == check);
+        self.follow();
         let place = self.runs.vacant_key();
         let token = CALL | u64::try_from(place).unwrap_or(0);
         match Attempt::begin(&mut self.ground, now, test, token, timeout) {
             Ok(attempt) => drop(self.runs.insert(Run { check, run, attempt })),
             Err(fault) => (self.report)(check, run, fault.report()),
+        }
+    }
+
+    /// The relay was reloaded, and may have other peers.
+    fn follow(&mut self) {
+        let latest = self.context.load();
+        if !Arc::ptr_eq(&latest, &self.ground.context) {
+            self.ground.context = Arc::clone(&latest);
+            // Without its peer a call says that its payload does not come back.
+            drop(self.watch_peers());
         }
     }
 
