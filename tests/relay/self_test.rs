@@ -11,6 +11,7 @@ use tern::announce::CheckId;
 use tern::announce::health::{Report, Verdict};
 use tern::engine::limits::Quotas;
 use tern::route::{ListenerId, Transport};
+use tern::speaker::RunChecks;
 use tern::speaker::checks::{CheckKind, Checks, EchoPeers, SelfTest, SharedContext};
 
 use crate::client::Client;
@@ -254,7 +255,7 @@ fn a_command_that_takes_too_long_is_killed_with_its_children() {
     let folder = tempfile::tempdir().unwrap();
     let (pids, late) = (folder.path().join("pids"), folder.path().join("late"));
     let script = format!("sleep 300 & echo $$ $! > {}; wait; touch {}", pids.display(), late.display());
-    let rig =
+    let mut rig =
         Rig::new(Setup::new(&[Transport::Udp]), vec![command(&["sh", "-c", &script]), command(&["true"])]);
     rig.checks.run(CheckId(0), 1, Duration::from_secs(3));
     // Meanwhile others run.

@@ -2,7 +2,7 @@
 //!
 //! "tern-selftest" makes test calls through the relay's own listeners and workers ([`SelfTest`]); "tern-checks" looks at
 //! everything else. Neither ever waits for a worker, for the control plane, or for one check before the next: a check that
-//! hangs hangs alone. The announcer says when a check is to run and how long it may take ([`Checks::run`]); the report
+//! hangs hangs alone. The announcer says when a check is to run and how long it may take ([`RunChecks::run`]); the report
 //! comes by the callback, from either thread. What is reported after that time is ignored there, so reasons are told a
 //! little earlier than that. If a thread cannot go on, its checks report nothing any more, which takes the relay down.
 
@@ -29,6 +29,7 @@ pub use context::{Context, FindOwner, SharedContext};
 pub use echo::EchoPeers;
 pub use kind::{CheckKind, SelfTest};
 
+use super::RunChecks;
 use crate::announce::CheckId;
 use crate::announce::health::{Report, Verdict};
 use crate::net::poll::Waker;
@@ -83,9 +84,10 @@ impl Checks {
         let others = Hand::start("tern-checks", others, None, move || watcher.run())?;
         Ok(Self { kinds, calls, others, report })
     }
+}
 
-    /// Runs a check. A run of the same check that is under way is given up. Never waits.
-    pub fn run(&self, check: CheckId, run: u32, timeout: Duration) {
+impl RunChecks for Checks {
+    fn run(&mut self, check: CheckId, run: u32, timeout: Duration) {
         match self.kinds.get(usize::from(check.0)) {
             Some(CheckKind::SelfTest(test)) => {
                 self.calls.tell(Order::Run { check, run, what: *test, timeout });
@@ -95,8 +97,8 @@ impl Checks {
         }
     }
 
-    /// Goes on with other checks. What is under way is given up. Never waits.
-    pub fn replace(&mut self, kinds: Vec<CheckKind>) {
+    /// What is under way is given up.
+    fn replace(&mut self, kinds: Vec<CheckKind>) {
         self.kinds = kinds;
         self.calls.tell(Order::Forget);
         self.others.tell(Order::Forget);
