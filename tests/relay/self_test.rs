@@ -120,6 +120,22 @@ fn every_worker_is_called_over_every_transport() {
     assert_eq!(rig.relay.server.counters().value("allocated", "") - before, 24);
 }
 
+/// As an anycast address is served: it stands on loopback, beside others, and the listener takes what comes for any.
+#[test]
+fn a_wildcard_listener_is_called_on_the_announced_address() {
+    let mut setup = Setup::new(&ALL);
+    setup.workers = 2;
+    setup.worker.listeners.truncate(1);
+    setup.worker.listeners[0].address = "0.0.0.0:0".parse().unwrap();
+    let announced = ["127.77.0.5/32".parse().unwrap(), "127.77.1.0/24".parse().unwrap()];
+    let wildcard = [(setup.worker.listeners[0].address.ip(), ALL.as_slice())];
+    let tests = SelfTest::all(wildcard, &announced, setup.workers);
+    assert!(tests.len() == 8 && tests.iter().all(|test| test.address == IpAddr::from([127, 77, 0, 5])));
+    let mut rig = Rig::new(setup, tests.into_iter().map(CheckKind::SelfTest).collect());
+    rig.assert_all_good();
+    rig.assert_all_good();
+}
+
 #[test]
 fn a_worker_that_hangs_is_found_and_no_other() {
     let mut setup = Setup::new(&[Transport::Udp, Transport::Tcp]);
