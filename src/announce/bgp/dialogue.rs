@@ -190,7 +190,11 @@ impl Neighbor {
         }
     }
 
+    /// What has not been said yet need not be said again.
     fn asked_again(&mut self, context: &mut Context, family: Family) {
+        if self.is_undecided() {
+            return;
+        }
         if let Some(Phase::Established(session, _)) = self.established().map(|found| &mut found.phase) {
             session.ask_again(family);
             self.update_routes(context);
@@ -204,15 +208,22 @@ impl Neighbor {
         self.update_routes(context);
     }
 
+    /// Whether the neighbour keeps our old routes over a restart and nobody has said yet which of them are still good: at
+    /// End-of-RIB it lets go of the others.
+    const fn is_undecided(&self) -> bool {
+        self.wanted.is_none() && self.settings.graceful_restart.is_some()
+    }
+
     /// Sends what the neighbour does not know yet, unless it is behind with reading.
     pub(super) fn update_routes(&mut self, context: &mut Context) {
-        // A neighbour that keeps our old routes over a restart lets go of them at End-of-RIB.
-        let is_early = self.wanted.is_none() && self.settings.graceful_restart.is_some();
+        if self.is_undecided() {
+            return;
+        }
         let send_hold = self.settings.send_hold;
         let nothing = Wanted::new();
         let wanted = self.wanted.as_ref().unwrap_or(&nothing);
         let established = self.connections.iter_mut().find(|connection| connection.session().is_some());
-        let Some(connection) = established.filter(|found| found.has_room() && !is_early) else { return };
+        let Some(connection) = established.filter(|found| found.has_room()) else { return };
         if let Phase::Established(session, _) = &mut connection.phase {
             let bytes = session.update(context.now.time, wanted);
             connection.send(context, send_hold, bytes);

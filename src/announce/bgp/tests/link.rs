@@ -38,6 +38,8 @@ pub(super) struct Side {
     pub(super) log: Vec<String>,
     /// Each message that it has sent, in short.
     pub(super) sent: Vec<String>,
+    /// And as they were.
+    messages: Vec<Vec<u8>>,
     waiting: BTreeMap<ConnectionId, usize>,
     attempts: usize,
 }
@@ -64,6 +66,7 @@ impl Link {
             is_read: true,
             log: Vec::new(),
             sent: Vec::new(),
+            messages: Vec::new(),
             waiting: BTreeMap::new(),
             attempts: 0,
         };
@@ -236,6 +239,7 @@ impl Link {
 
     fn send(&mut self, side: usize, connection: ConnectionId, bytes: Vec<u8>) {
         self.sides[side].sent.extend(describe(&bytes));
+        self.sides[side].messages.extend(split(&bytes));
         let waiting = self.sides[side].waiting.entry(connection).or_default();
         if self.sides[side].is_read {
             *waiting = 0;
@@ -276,6 +280,34 @@ impl Link {
         self.sides[side].speaker = Speaker::new(settings);
     }
 
+    /// Connections that stand.
+    pub(super) fn connections(&self) -> usize {
+        self.peers.len() / 2
+    }
+
+    /// Any connection of a side.
+    pub(super) fn connection(&self, side: usize) -> ConnectionId {
+        self.peers.keys().find(|(of, _)| *of == side).unwrap().1
+    }
+
+    /// Bytes that a side's kernel has not taken, over all connections.
+    pub(super) fn waiting(&self, side: usize) -> usize {
+        self.sides[side].waiting.values().sum()
+    }
+
+    /// The kernel takes what has waited.
+    pub(super) fn drain(&mut self, side: usize) {
+        let waiting: Vec<_> = std::mem::take(&mut self.sides[side].waiting).into_keys().collect();
+        for connection in waiting {
+            self.handle(side, Input::Sent { connection, waiting: 0 });
+        }
+    }
+
+    /// The UPDATEs that a side has sent.
+    pub(super) fn updates(&self, side: usize) -> Vec<Vec<u8>> {
+        self.sides[side].messages.iter().filter(|bytes| bytes[18] == 2).cloned().collect()
+    }
+
     /// What a side has sent since the last time, but for keepalives.
     pub(super) fn take_sent(&mut self, side: usize) -> Vec<String> {
         let sent = std::mem::take(&mut self.sides[side].sent);
@@ -283,31 +315,36 @@ impl Link {
     }
 }
 
-/// The messages in `bytes`, in short: `+` announces, `-` withdraws.
-pub(super) fn describe(bytes: &[u8]) -> Vec<String> {
-    let codec = Codec { four_octet: true, families: Families::BOTH, internal: false };
+fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
     let (mut rest, mut found) = (bytes, Vec::new());
     while let Some(length) = frame(rest).unwrap() {
         let (message, after) = rest.split_at(length);
+        found.push(message.to_vec());
         rest = after;
-        found.push(match decode(message, &codec).unwrap() {
-            Message::Open(open) => format!("OPEN {}", open.asn),
-            Message::Keepalive => "KEEPALIVE".to_owned(),
-            Message::Notification(notification) => notification.to_string(),
-            Message::RouteRefresh { family, .. } => format!("REFRESH {family:?}"),
-            Message::Update(update) if update.end_of_rib().is_some() => {
-                format!("END {}", update.end_of_rib().unwrap())
-            }
-            Message::Update(update) => {
+    }
+    assert!(rest.is_empty(), "messages are sent whole");
+    found
+}
+
+/// The messages in `bytes`, in short: `+` announces, `-` withdraws.
+pub(super) fn describe(bytes: &[u8]) -> Vec<String> {
+    let codec = Codec { four_octet: true, families: Families::BOTH, internal: false };
+    let in_short = |message: Vec<u8>| match decode(&message, &codec).unwrap() {
+        Message::Open(open) => format!("OPEN {}", open.asn),
+        Message::Keepalive => "KEEPALIVE".to_owned(),
+        Message::Notification(notification) => notification.to_string(),
+        Message::RouteRefresh { family, .. } => format!("REFRESH {family:?}"),
+        Message::Update(update) => match update.end_of_rib() {
+            Some(family) => format!("END {family}"),
+            None => {
                 let gone = update.withdrawn().map(|prefix| format!("-{prefix}"));
                 let come = update.announced().map(|prefix| format!("+{prefix}"));
                 let med = update.med().map(|med| format!("med {med}"));
                 gone.chain(come).chain(med).collect::<Vec<_>>().join(" ")
             }
-        });
-    }
-    assert!(rest.is_empty(), "messages are sent whole");
-    found
+        },
+    };
+    split(bytes).into_iter().map(in_short).collect()
 }
 
 /// The prefixes that a side has announced in its session.

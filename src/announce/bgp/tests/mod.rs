@@ -1,13 +1,20 @@
-//! Scenarios in virtual time: two speakers over a simulated link ([`link`]).
+//! Scenarios in virtual time: two speakers over a simulated link ([`link`]), and one against messages made by hand
+//! ([`hand`]).
 
+mod collision;
+mod hand;
+mod hostile;
 mod life;
 mod link;
+mod opens;
 mod reload;
+mod routes;
+mod timers;
 
 use std::time::Duration;
 
 use super::settings::{NeighborSettings, Settings};
-use crate::announce::policy::Attributes;
+use crate::announce::policy::{Attributes, NextHop};
 use crate::wire::bgp::{Asn, Families, PORT, Prefix, RouterId};
 
 const A: usize = 0;
@@ -19,6 +26,10 @@ fn prefix(text: &str) -> Prefix {
 
 fn med(med: u32) -> Attributes {
     Attributes { med: Some(med), ..Attributes::default() }
+}
+
+fn via(next_hop: &str, attributes: Attributes) -> Attributes {
+    Attributes { next_hop: NextHop::Address(next_hop.parse().unwrap()), ..attributes }
 }
 
 /// A neighbour as side `of` of the link sees the other one.
