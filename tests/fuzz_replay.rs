@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../fuzz/src/announcer_fsm.rs"]
+pub mod announcer_fsm;
 #[path = "../fuzz/src/bfd.rs"]
 pub mod bfd;
 #[path = "../fuzz/src/bgp.rs"]
@@ -34,6 +36,11 @@ fn replay(target: &str, check: fn(&[u8])) {
         replayed += 1;
     }
     assert!(replayed > 0, "no corpus in {}", corpus.display());
+}
+
+#[test]
+fn announcer_fsm_corpus_still_holds() {
+    replay("announcer_fsm", announcer_fsm::check);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! A target is `pub fn check(data: &[u8])` in a module of its name; its corpus lies in `corpus/<name>/`.
 
+pub mod announcer_fsm;
 pub mod bfd;
 pub mod bgp;
 pub mod engine;
