@@ -1,7 +1,7 @@
 //! What a reload does to a neighbour: a session ends only if what has changed was said in its OPEN, or is where it leads.
 
 use super::context::Context;
-use super::neighbor::{Neighbor, Plan};
+use super::neighbor::Neighbor;
 use super::settings::NeighborSettings;
 use crate::announce::io::NeighborId;
 use crate::wire::bgp::Reason;
@@ -20,12 +20,11 @@ impl Neighbor {
         if before == *settings && !is_other {
             return;
         }
-        let is_halted = matches!(self.plan, Plan::Halted { .. });
         if settings.shutdown {
             if !before.shutdown {
                 self.halt(context, Reason::ADMINISTRATIVE_SHUTDOWN, "shut down by configuration");
             }
-        } else if is_other || needs_restart(&before, settings) || is_halted {
+        } else if is_other || needs_restart(&before, settings) {
             self.restart(context, Reason::CONFIGURATION_CHANGE, "its configuration has changed");
         } else {
             self.adapt(context);
