@@ -44,10 +44,12 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    /// Neither runs if the hold time is zero.
+    /// If the hold time is zero there are no keepalives, and a limit only until the neighbour has confirmed our OPEN.
     pub(super) fn start(hold: Duration, context: &mut Context) -> Self {
-        let mut timers = Self { hold, expires: None, keepalive: None };
-        timers.heard(context.now.time);
+        let mut timers = Self { hold, expires: Some(context.now.time + OPEN_TIME), keepalive: None };
+        if !hold.is_zero() {
+            timers.heard(context.now.time);
+        }
         timers.spoke(context);
         timers
     }

@@ -95,8 +95,9 @@ impl Neighbor {
     fn notified(&mut self, context: &mut Context, id: ConnectionId, notification: &Notification<'_>) {
         let reason = notification.reason;
         self.record.notified(context.now, false, reason, notification.to_string());
-        let is_alone = self.connections.len() == 1;
-        let cause = if reason == Reason::COLLISION_RESOLUTION && !is_alone {
+        // Beside a session another one only waits: then nothing goes on unless this counts as a failure.
+        let is_rival = |other: &Connection| other.id != id && !matches!(other.phase, Phase::Waiting { .. });
+        let cause = if reason == Reason::COLLISION_RESOLUTION && self.connections.iter().any(is_rival) {
             Cause::Collision
         } else {
             let advice = advise(reason, context.local.asn, &self.settings);

@@ -93,8 +93,10 @@ impl Neighbor {
         let send_hold = self.settings.send_hold;
         let Some(connection) = self.find(id) else { return };
         if expires {
-            let hold = connection.timers().map_or(0, |timers| timers.hold().as_secs());
-            let words = format!("nothing came from the neighbour for the hold time of {hold} s");
+            let words = match connection.timers().map_or(0, |timers| timers.hold().as_secs()) {
+                0 => "the neighbour does not confirm our OPEN".to_owned(),
+                hold => format!("nothing came from the neighbour for the hold time of {hold} s"),
+            };
             let goodbye = Goodbye::Notify(Reason::HOLD_TIMER_EXPIRED.into());
             self.end(context, id, goodbye, Cause::Failure(words));
         } else if keepalive {

@@ -9,6 +9,7 @@ mod link;
 mod opens;
 mod reload;
 mod routes;
+mod stalls;
 mod timers;
 
 use std::time::Duration;
