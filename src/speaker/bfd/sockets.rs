@@ -1,6 +1,7 @@
 //! Where packets come in, and the ports that they leave from.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -56,10 +57,10 @@ impl Receivers {
 
     /// Opens what is not open yet, and has `poller` tell with `token` when something comes.
     pub(super) fn open(&mut self, address: SocketAddr, poller: &Poller, token: u64) -> io::Result<()> {
-        if !self.0.contains_key(&address) {
+        if let Entry::Vacant(place) = self.0.entry(address) {
             let socket = UdpSocket::bind_listener(address, &UdpOptions::default())?;
             poller.add(&socket, token, Interest::READ)?;
-            self.0.insert(address, socket);
+            place.insert(socket);
         }
         Ok(())
     }
@@ -87,14 +88,13 @@ pub(super) fn open_sender(neighbor: &Neighbor, mut draw: impl FnMut() -> u16) ->
 
 /// What an operator can do about a socket that cannot be had.
 pub(super) fn explain(address: SocketAddr, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("UDP {address} is taken: end the other BFD daemon, or give the neighbor a local_address")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("{} is no address of this machine: correct local_address, or add it", address.ip())
-        }
-        _ => format!("UDP {address} cannot be opened: {error}"),
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        format!("UDP {address} is taken: end the other BFD daemon, or give the neighbor a local_address")
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        format!("{} is no address of this machine: correct local_address, or add it", address.ip())
+    } else {
+        format!("UDP {address} cannot be opened: {error}")
     }
 }
 
