@@ -37,12 +37,12 @@ impl Line {
         Self { id, neighbor, session, sender: None, refused: 0, news, is_told: true, problem }
     }
 
-    /// Under other settings: the announcer knows nothing of its state any more.
+    /// Under other settings. What was last said may have been of a number that meant nothing any more when it was heard.
     pub(super) fn renumber(&mut self, now: Now, id: NeighborId, neighbor: Neighbor) {
         self.id = id;
         self.neighbor = neighbor;
         self.session.handle(now, Input::Reload(neighbor.timers()));
-        self.is_told = !matches!(self.news, Some(News::Up));
+        self.is_told = self.news.is_none();
     }
 
     /// Opens its socket if it has none.

@@ -119,6 +119,12 @@ fn a_worker_that_hangs_takes_the_session_down_and_one_that_answers_again_brings_
         one.has_said("data path does not answer") && other.has_said("forwarding plane reset")
     });
     assert!(!one.view(0).session.healthy && other.view(0).session.healthy);
+    let again = settings(&[Some(neighbor("127.84.2.1", "127.84.2.2"))]);
+    assert!(one.bfd.as_ref().unwrap().reload(Settings { generation: 8, ..again }));
+    wait_for("it is said of the new number too", || {
+        let notices = one.notices.lock().unwrap();
+        notices.iter().any(|notice| notice.generation == 8 && matches!(notice.news, News::Down(_)))
+    });
     one.hangs.store(false, Ordering::Relaxed);
     wait_for("both are up again", || one.is_up() && other.is_up());
 }
