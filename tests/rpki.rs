@@ -125,7 +125,10 @@ impl Router {
         let mut bytes = [0; 4096];
         match stream.read(&mut bytes) {
             Ok(0) => self.lose(connection, "closed"),
-            Ok(length) => self.tell(Input::Received { connection, bytes: &bytes[..length] }),
+            Ok(length) => {
+                let bytes = bytes.get(..length).unwrap_or_default();
+                self.tell(Input::Received { connection, bytes });
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => self.lose(connection, "reset"),
         }
@@ -147,7 +150,10 @@ impl Router {
                     drop(stream.write_all(&bytes));
                 }
                 Action::Close { .. } | Action::Abort { .. } => self.open = None,
-                _ => {}
+                Action::Event(_) => {}
+                Action::Run { .. } | Action::Hook(_) | Action::Stopped => {
+                    unreachable!("not a client's to ask for")
+                }
             }
         }
     }

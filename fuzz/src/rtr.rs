@@ -119,7 +119,10 @@ impl History {
                     assert!(self.connections.remove(&connection.0).is_some(), "ended twice");
                 }
                 Action::Event(_) => {}
-                other => panic!("not a client's to ask for: {other:?}"),
+                Action::Connect { target: Target::Neighbor(_), .. }
+                | Action::Run { .. }
+                | Action::Hook(_)
+                | Action::Stopped => unreachable!("not a client's to ask for"),
             }
         }
         let views = self.client.view(self.now);
