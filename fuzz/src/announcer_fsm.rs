@@ -134,7 +134,7 @@ impl World {
             1 | 2 => self.jump(),
             3 => self.accept(bytes.next()),
             4 => self.connect(bytes.next()),
-            5 | 6 | 7 => {
+            5..=7 => {
                 let connection = self.pick(bytes.next());
                 let message =
                     some_message(bytes, self.wires.get(&connection).map_or(0, |wire| wire.neighbor));
@@ -348,7 +348,7 @@ impl World {
             assert!(view.session.is_some() == (view.state == SessionState::Established));
             let Some(session) = &view.session else { continue };
             let connection = ConnectionId(view.remote.map_or(0, |remote| u32::from(remote.port())));
-            let wire = &self.wires[&connection];
+            let wire = self.wires.get(&connection).expect("a session has a connection");
             assert_eq!(wire.neighbor, view.id.0);
             assert!(wire.has_sent_open && wire.heard_keepalive && wire.heard_open.is_some());
             assert!(session.received.iter().all(|(_, count)| *count <= 3));
