@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Everything a user types ends in an [`Exit`].
 
+mod announcing;
 mod bfd;
 mod bgp;
 mod certificate;
@@ -16,6 +17,7 @@ mod logging;
 mod machine;
 mod man;
 mod observed;
+mod operators;
 mod run;
 mod table;
 

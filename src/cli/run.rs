@@ -3,6 +3,7 @@
 //! The main thread has the control runtime: signals, the look at certificates, metrics, the development page. The
 //! workers have threads of their own and hear of it only when settings change.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,18 +13,23 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::announcing::{self, Announcing};
 use super::descriptors;
 use super::development::{DevelopmentRelay, PAGE_PORT};
 use super::exit::{Exit, Failure, print};
 use super::logging::{self, LogControl};
 use super::machine;
 use super::observed::{bind_metrics, record, record_sink, serve_metrics};
+use super::operators;
 use crate::clock::Clock;
 use crate::config::{self, Config, Effect, Loaded, Problems, Process, Severity, Sources};
+use crate::control::admin::AnnouncerOperations;
 use crate::control::{self, Recorder};
 use crate::engine::auth::FleetKey;
 use crate::net::certs::Reload;
 use crate::server::{Server, StartError};
+use crate::speaker::Settings;
+use crate::speaker::checks::EchoPeers;
 
 /// How often certificates and the load are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
@@ -31,7 +37,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Run the relay.
 ///
 /// SIGHUP reads the configuration again: what can change without hurting a call takes effect at once, the rest
-/// is named. SIGTERM and SIGINT end it.
+/// is named. SIGUSR1 runs all health checks at once. SIGTERM and SIGINT end it: what is announced is withdrawn first, and
+/// calls are served while the network learns of it; the second signal does not wait.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// The configuration.
@@ -68,6 +75,12 @@ struct Relay {
     log: LogControl,
     /// How many there may be.
     descriptors: u64,
+    /// Asks the announcer in the name of operators.
+    operations: Arc<AnnouncerOperations>,
+    /// Tells the neighbours how the relay is; before the server, since they must hear of its end before.
+    announcing: Option<Announcing>,
+    /// Whom the self-test calls.
+    peers: Option<Arc<EchoPeers>>,
     server: Server,
     /// Writes what is left of calls.
     recorder: Option<Recorder>,
@@ -95,7 +108,10 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     };
     let metrics = bind_metrics(&config)?;
     let records = record_sink(&config)?;
-    let process = new_process(&pages)?;
+    let admin = operators::bind(&config)?;
+    let peers = announcing::prepare(&config, None)?;
+    let process = Process { probe: announcing::probe(peers.as_ref()), ..new_process(&pages)? };
+    let announced = config.speaker_settings(&secrets.passwords);
     let settings = config.settings(secrets, &process).map_err(|fault| configuration_failure(&fault))?;
     warn_of_foreign_addresses(&config);
     let descriptors = descriptors::raise();
@@ -119,9 +135,25 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             announce(development, &config, &pages, args.json)?;
             serve_pages(development, &config, pages)?;
         }
-        Relay { sources, config, process, log, descriptors, server, recorder, dead: 0, shed: 0 }
-            .live(signals)
-            .await
+        let operations = operators::serve(admin, &config, &server)?;
+        let announcing = announced
+            .map(|settings| Announcing::start(settings, &server, peers.as_ref(), &operations))
+            .transpose()?;
+        let relay = Relay {
+            sources,
+            config,
+            process,
+            log,
+            descriptors,
+            operations,
+            announcing,
+            peers,
+            server,
+            recorder,
+            dead: 0,
+            shed: 0,
+        };
+        relay.live(signals).await
     })
 }
 
@@ -132,6 +164,7 @@ impl Relay {
         loop {
             tokio::select! {
                 _ = signals.hang_up.recv() => self.reload(),
+                _ = signals.check.recv() => self.check_now(),
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
                 _ = look.tick() => {
@@ -139,9 +172,17 @@ impl Relay {
                     self.look_at_load();
                 }
                 () = self.server.worker_died() => self.tell_deaths()?,
+                error = announcer_died(self.announcing.as_mut()) => {
+                    tracing::error!(%error, "the announcer has died and nothing is announced; start the relay again");
+                    self.announcing = None;
+                }
             }
         }
         tracing::info!("the relay stops");
+        if let Some(announcing) = self.announcing.take() {
+            // Calls go on meanwhile.
+            announcing.withdraw(async || signals.hurry().await).await;
+        }
         self.server.stop();
         if let Some(recorder) = self.recorder {
             recorder.finish();
@@ -193,12 +234,35 @@ impl Relay {
         }
     }
 
+    fn check_now(&self) {
+        match &self.announcing {
+            Some(announcing) => announcing.check_now(),
+            None => tracing::info!("a signal wants checks at once, and there are none: nothing is announced"),
+        }
+    }
+
     /// Whoever rotates the file has moved it away.
     fn reopen_records(&self) {
         let Some(recorder) = &self.recorder else { return };
         match record_sink(&self.config) {
             Ok(sink) => recorder.redirect(sink),
             Err(failure) => tracing::error!(reason = failure.text, "records go on where they went"),
+        }
+    }
+
+    /// What the neighbours hear from now on.
+    fn reload_announcing(&mut self, announced: Option<Settings>) {
+        match (&mut self.announcing, announced) {
+            (Some(announcing), announced) => {
+                announcing.reload(announced, &self.server, self.peers.as_ref(), &self.operations);
+            }
+            (None, Some(settings)) => {
+                match Announcing::start(settings, &self.server, self.peers.as_ref(), &self.operations) {
+                    Ok(announcing) => self.announcing = Some(announcing),
+                    Err(failure) => tracing::error!(reason = failure.text, "nothing is announced"),
+                }
+            }
+            (None, None) => {}
         }
     }
 
@@ -217,6 +281,15 @@ impl Relay {
         let changes = config::diff(&self.config, &new);
         let next = self.config.with_changes(new);
         self.process.addresses = machine::all_addresses();
+        match announcing::prepare(&next, self.peers.clone()) {
+            Ok(peers) => self.peers = peers,
+            Err(failure) => {
+                tracing::error!(reason = failure.text, "the relay goes on with the configuration it has");
+                return;
+            }
+        }
+        self.process.probe = announcing::probe(self.peers.as_ref());
+        let announced = next.speaker_settings(&secrets.passwords);
         let settings = match next.settings(secrets, &self.process) {
             Ok(settings) => settings,
             Err(fault) => {
@@ -231,6 +304,7 @@ impl Relay {
         self.look_at_certificates();
         self.log.set_level(next.log.level);
         self.config = next;
+        self.reload_announcing(announced);
         self.reopen_records();
         if !report.needs_restart.is_empty() {
             tracing::error!(parts = report.needs_restart.join(", "), "not everything could be reloaded");
@@ -245,6 +319,17 @@ impl Relay {
         if !restart.is_empty() {
             tracing::warn!(needs_restart = restart, "some changes take effect with the next start only");
         }
+    }
+}
+
+/// Returns when it has, with the reason.
+async fn announcer_died(announcing: Option<&mut Announcing>) -> io::Error {
+    match announcing {
+        Some(announcing) => match announcing.ended().await {
+            Err(error) => error,
+            Ok(()) => io::Error::other("it ended without having been told to"),
+        },
+        None => std::future::pending().await,
     }
 }
 
@@ -267,6 +352,8 @@ struct Signals {
     hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// Look at everything now.
+    check: Signal,
 }
 
 impl Signals {
@@ -276,7 +363,16 @@ impl Signals {
             hang_up: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            check: listen(SignalKind::user_defined1())?,
         })
+    }
+
+    /// Returns when somebody wants the end at once.
+    async fn hurry(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -383,9 +479,25 @@ mod tests {
         let server = Server::start(settings(workers)).unwrap();
         let log = LogControl::detached();
         let nobodys = || signal(SignalKind::user_defined2()).unwrap();
-        let signals = Signals { hang_up: nobodys(), terminate: nobodys(), interrupt: nobodys() };
-        let recorder = None;
-        (Relay { sources, config, process, log, descriptors: 0, server, recorder, dead: 0, shed: 0 }, signals)
+        let signals =
+            Signals { hang_up: nobodys(), terminate: nobodys(), interrupt: nobodys(), check: nobodys() };
+        let (announcing, peers, recorder) = (None, None, None);
+        let operations = operators::serve(None, &config, &server).unwrap();
+        let relay = Relay {
+            sources,
+            config,
+            process,
+            log,
+            descriptors: 0,
+            operations,
+            announcing,
+            peers,
+            server,
+            recorder,
+            dead: 0,
+            shed: 0,
+        };
+        (relay, signals)
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ mod rpki;
 mod secrets;
 mod server;
 mod settings;
+mod speaker;
 #[cfg(test)]
 mod tests;
 mod tree;

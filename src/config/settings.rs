@@ -83,7 +83,7 @@ impl Config {
         })
     }
 
-    fn worker_count(&self) -> u8 {
+    pub(super) fn worker_count(&self) -> u8 {
         if self.server.workers > 0 {
             return self.server.workers;
         }

@@ -1,0 +1,155 @@
+//! From the configuration to what the announcer's drivers are told: sockets towards neighbours, checks, commands.
+
+use super::health::{Enabled, OwnProbe, Pace};
+use super::{Config, Neighbor, Password};
+use crate::announce;
+use crate::announce::health::{self, CheckSettings};
+use crate::speaker::checks::{CheckKind, SelfTest};
+use crate::speaker::{self, BfdSettings, HookSettings, NeighborSockets, SecretKey};
+use crate::wire::bgp::Prefix;
+use std::net::SocketAddr;
+
+impl Config {
+    /// What the announcer is started from, or goes on with; `passwords` are the neighbours', in their order. None if there
+    /// is nobody to tell, and no wish to look.
+    #[must_use]
+    pub fn speaker_settings(&self, passwords: &[Option<Password>]) -> Option<speaker::Settings> {
+        if self.bgp.neighbor.is_empty() && self.health.enabled != Enabled::On {
+            return None;
+        }
+        let (checks, kinds) = self.checks().into_iter().unzip();
+        let none = std::iter::repeat(&None);
+        let neighbors = self.bgp.neighbor.iter().zip(passwords.iter().chain(none));
+        let hooks = self.health.hook.iter();
+        Some(speaker::Settings {
+            announce: announce::Settings {
+                health: health::Settings {
+                    checks,
+                    fail_back: self.announce.fail_back,
+                    on_down: self.announce.on_down,
+                    ..self.health.judgement()
+                },
+                bgp: self.bgp_settings(),
+                rpki: self.rpki_settings(),
+                linger: self.announce.linger.0,
+            },
+            listen: self.bgp.listen.clone(),
+            neighbors: neighbors.map(|(neighbor, password)| sockets(neighbor, password.as_ref())).collect(),
+            checks: kinds,
+            hooks: hooks
+                .map(|hook| HookSettings { command: hook.command.clone(), timeout: hook.timeout.0 })
+                .collect(),
+            heartbeat_timeout: self.bfd.heartbeat_timeout.0,
+        })
+    }
+
+    /// Whether calls of our own are among the checks: they need a peer, and credentials.
+    #[must_use]
+    pub fn wants_self_test(&self) -> bool {
+        self.has_checks() && self.health.self_test.enabled
+    }
+
+    fn has_checks(&self) -> bool {
+        match self.health.enabled {
+            Enabled::Auto => !self.bgp.neighbor.is_empty(),
+            Enabled::On => true,
+            Enabled::Off => false,
+        }
+    }
+
+    fn checks(&self) -> Vec<(CheckSettings, CheckKind)> {
+        if !self.has_checks() {
+            return Vec::new();
+        }
+        let mut checks = self.self_tests();
+        checks.extend(self.own_state());
+        checks.extend(self.health.check.iter().filter(|check| check.pace.enabled).map(|check| {
+            let kind = match &check.probe {
+                OwnProbe::Command { command } => CheckKind::Command { argv: command.clone() },
+                OwnProbe::File { file, present } => {
+                    CheckKind::File { path: self.resolve(file), present: *present }
+                }
+            };
+            (check.pace.settings(check.name.as_str()), kind)
+        }));
+        checks
+    }
+
+    /// A call through each listener, transport and worker.
+    fn self_tests(&self) -> Vec<(CheckSettings, CheckKind)> {
+        let pace = &self.health.self_test;
+        if !pace.enabled {
+            return Vec::new();
+        }
+        let announced: Vec<Prefix> = self.announce.prefix.iter().map(|prefix| prefix.prefix.0).collect();
+        let listeners = self.listener.iter().map(|one| (one.address.ip(), one.transports.as_slice()));
+        let tests = SelfTest::all(listeners, &announced, self.worker_count());
+        let named = |test: SelfTest| {
+            let listener = self.listener.get(usize::from(test.listener.0));
+            let port = listener.map_or(0, |listener| listener.address.port());
+            let (transport, at) =
+                (super::transport_word(test.transport), SocketAddr::new(test.address, port));
+            let name = format!("self-test {transport} {at} worker {}", test.worker);
+            (pace.settings(name), CheckKind::SelfTest(test))
+        };
+        tests.into_iter().map(named).collect()
+    }
+
+    /// What the relay knows of itself.
+    fn own_state(&self) -> Vec<(CheckSettings, CheckKind)> {
+        let health = &self.health;
+        let hearts = (0..self.worker_count())
+            .map(|worker| (&health.workers, format!("worker {worker}"), CheckKind::Heartbeat { worker }));
+        let certificates = self.listener.iter().any(super::Listener::needs_certificate);
+        let some = |pace, name: &str, kind| Some((pace, name.to_owned(), kind));
+        let rest = [
+            some(
+                &health.queue_loss.pace,
+                "queue loss",
+                CheckKind::QueueLoss { percent: health.queue_loss.percent },
+            ),
+            some(&health.load.pace, "load", CheckKind::Busy { percent: health.load.percent }),
+            health.packets.per_second.and_then(|per_second| {
+                some(&health.packets.pace, "packets", CheckKind::Packets { per_second: per_second.into() })
+            }),
+            some(&health.ports.pace, "ports", CheckKind::Ports { percent: health.ports.percent }),
+            some(&health.quota.pace, "quota", CheckKind::Quota { percent: health.quota.percent })
+                .filter(|_| self.limits.max_allocations > 0),
+            some(
+                &health.certificates.pace,
+                "certificates",
+                CheckKind::Certificate { days: health.certificates.days },
+            )
+            .filter(|_| certificates),
+            some(&health.clock.pace, "clock", CheckKind::Clock { step: health.clock.step.0 }),
+            some(
+                &health.quality.pace,
+                "quality",
+                CheckKind::Quality {
+                    score: health.quality.mos.hundredths(),
+                    percent: health.quality.percent,
+                    calls: health.quality.least,
+                },
+            ),
+        ];
+        let all = hearts.chain(rest.into_iter().flatten());
+        let enabled = all.filter(|(pace, _, _): &(&Pace, String, CheckKind)| pace.enabled);
+        enabled.map(|(pace, name, kind)| (pace.settings(name), kind)).collect()
+    }
+}
+
+fn sockets(neighbor: &Neighbor, password: Option<&Password>) -> NeighborSockets {
+    NeighborSockets {
+        local_address: neighbor.local_address,
+        key: password.and_then(|password| SecretKey::new(&password.0)),
+        ttl: neighbor.ttl,
+        gtsm: neighbor.gtsm,
+        user_timeout: neighbor.user_timeout.map(|period| period.0),
+        bfd: neighbor.bfd.as_ref().map(|bfd| BfdSettings {
+            transmit: bfd.transmit.0,
+            receive: bfd.receive.0,
+            multiplier: bfd.multiplier,
+            multihop: bfd.multihop,
+        }),
+    }
+}
