@@ -21,6 +21,8 @@ use tern::time::UnixTime;
 fn tern(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tern"));
     command.args(args).env_remove("CREDENTIALS_DIRECTORY").stdin(Stdio::null());
+    // This machine's own relay, if it has one, keeps its socket.
+    command.env("TERN__ADMIN__SOCKET", "off");
     command
 }
 
@@ -31,6 +33,7 @@ fn output(args: &[&str]) -> Output {
         .args(["60", env!("CARGO_BIN_EXE_tern")])
         .args(args)
         .env_remove("CREDENTIALS_DIRECTORY")
+        .env("TERN__ADMIN__SOCKET", "off")
         .stdin(Stdio::null());
     bounded.output().unwrap()
 }
@@ -369,6 +372,7 @@ fn run_limited(folder: &Folder, soft: u32, hard: u32) -> Running {
         format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec {} \"$@\"", env!("CARGO_BIN_EXE_tern"));
     let mut command = Command::new("sh");
     command.args(["-c", &script, "sh", "run", "--config", &folder.text("tern.toml")]);
+    command.env("TERN__ADMIN__SOCKET", "off");
     Running::spawn(command.env_remove("CREDENTIALS_DIRECTORY").stdin(Stdio::null()))
 }
 
@@ -436,6 +440,52 @@ fn a_hang_up_reloads_and_a_broken_file_changes_nothing() {
     relay.signal("-HUP");
     relay.wait_for("configuration reloaded");
     assert_eq!(relay.end().0, Some(0));
+}
+
+#[test]
+fn operators_reach_a_running_relay_and_their_orders_outlive_a_reload() {
+    let folder = Folder::new("");
+    let (socket, router) = (folder.text("tern.sock"), free_port());
+    let more = format!(
+        "[announce]\nprefixes = [\"127.0.0.1/32\"]\n[health.self_test]\nenabled = false\n\
+         [bgp]\nasn = 64512\nrouter_id = \"10.0.0.5\"\n[[bgp.neighbor]]\nname = \"north\"\naddress = \"127.0.0.1\"\n\
+         port = {router}\nasn = 64600\n"
+    );
+    folder.configure(&more);
+    // The socket is named on the command line, which stands above the environment.
+    let (path, setting) = (folder.text("tern.toml"), format!("admin.socket={socket}"));
+    let run = ["run", "--config", &path, "--set", &setting];
+    let mut relay = Running::start(&run);
+    relay.wait_for("the relay serves");
+    let ask = |args: &[&str]| {
+        let asked = output(&[args, &["--json", "--socket", &socket]].concat());
+        assert_eq!(code(&asked), 0, "{}{}", out(&asked), err(&asked));
+        serde_json::from_str::<Value>(&out(&asked)).unwrap()
+    };
+    let told = |report: &Value| report["neighbors"][0]["routes"][0]["attributes"]["med"].as_u64();
+    let mut report = ask(&["bgp", "why", "--now"]);
+    for _ in 0..500 {
+        if report["health"]["state"] == "healthy" {
+            break;
+        }
+        report = ask(&["bgp", "why", "--now"]);
+    }
+    assert_eq!((told(&report), &report["neighbors"][0]["name"]), (Some(10_200), &"north".into()));
+    let report = ask(&["drain"]);
+    assert_eq!((told(&report), &report["health"]["state"]), (Some(40_800), &"draining".into()));
+    assert_eq!(told(&ask(&["bgp", "withdraw", "127.0.0.1/32"])), None);
+    folder.configure(&format!("{more}[limits]\nmax_channels = 9\n"));
+    relay.signal("-HUP");
+    relay.wait_for("configuration reloaded");
+    let report = ask(&["undrain"]);
+    assert_eq!((told(&report), &report["health"]["draining"]), (None, &false.into()));
+    assert!(ask(&["bgp", "announce"])["neighbors"][0]["routes"][0]["attributes"].is_object());
+    let second = output(&[&run as &[&str], &["--set", "listener.0.address=127.0.0.1:9"]].concat());
+    assert!(code(&second) == 1 && err(&second).contains("another relay answers on"), "{}", err(&second));
+    assert_eq!(relay.end().0, Some(0));
+    assert!(!folder.path("tern.sock").exists());
+    let nobody = output(&["bgp", "show", "--socket", &socket]);
+    assert_eq!(code(&nobody), 69, "{}", err(&nobody));
 }
 
 fn get(host: &str, path: &str) -> String {

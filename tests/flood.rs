@@ -177,6 +177,7 @@ fn start(folder: &Path) -> (Relay, SocketAddr) {
     let file = folder.join("tern.toml");
     fs::write(&file, configuration).unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_tern"))
+        .env("TERN__ADMIN__SOCKET", "off")
         .args(["run", "--config"])
         .arg(&file)
         .stdout(Stdio::null())

@@ -84,7 +84,7 @@ fn report() -> Report {
         port: 179,
         asn: 64_600,
         state: "established".into(),
-        for_seconds: 7_984,
+        for_seconds: Some(7_984),
         local: Some("10.0.0.5:43210".into()),
         remote: Some("10.0.0.1:179".into()),
         router_id: Some("10.0.0.1".into()),
@@ -111,7 +111,7 @@ fn report() -> Report {
         address: "10.0.0.2".into(),
         asn: 64_600,
         state: "active".into(),
-        for_seconds: 4,
+        for_seconds: None,
         last_failure: Some("connection refused".into()),
         last_failure_seconds: Some(4),
         routes: vec![route(false)],
@@ -215,7 +215,7 @@ RPKI cache rpki:3323: in sync, 2 records
 
 Neighbor  Address   AS     State        Since   Hold  Received  Announced  Flaps  BFD
 cloud-a   10.0.0.1  64600  established  2h 13m  60s   12        1 of 1     1      up
-cloud-b   10.0.0.2  64600  active       4s      -     -         0 of 1     0      -
+cloud-b   10.0.0.2  64600  active       -       -     -         0 of 1     0      -
 
 cloud-a
   10.0.0.5:43210 to 10.0.0.1:179, its router ID 10.0.0.1

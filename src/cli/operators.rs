@@ -10,6 +10,7 @@ use crate::control::admin::{Access, AdminSocket, AnnouncerOperations, SocketFaul
 use crate::server::Server;
 
 /// Opens it. A relay that was not told where starts without it if it cannot be had, and a development relay has none then.
+/// That is worth an alert only where there is something that operators would want to change in a hurry.
 pub(super) fn bind(config: &Config) -> Result<Option<AdminSocket>, Failure> {
     let AdminPath::At(path) = &config.admin.socket else { return Ok(None) };
     if config.development.is_some() && !config.admin.is_written {
@@ -19,6 +20,10 @@ pub(super) fn bind(config: &Config) -> Result<Option<AdminSocket>, Failure> {
     match AdminSocket::bind(path, group) {
         Ok(socket) => Ok(Some(socket)),
         Err(fault) if config.admin.is_written => Err(failure(&fault)),
+        Err(fault) if config.bgp.neighbor.is_empty() => {
+            tracing::debug!(reason = %fault, "there is no admin socket");
+            Ok(None)
+        }
         Err(fault) => {
             tracing::warn!(reason = %fault, "`tern bgp`, `tern bfd` and `tern drain` cannot reach this relay");
             Ok(None)

@@ -66,6 +66,7 @@ impl Relay {
         let file = folder.path().join("tern.toml");
         fs::write(&file, configuration(folder.path(), &authority, setup)).unwrap();
         let mut command = lab.on_relay(env!("CARGO_BIN_EXE_tern"));
+        command.env("TERN__ADMIN__SOCKET", "off");
         command.args(["run", "--config"]).arg(&file);
         let process = Running::start(command, folder.path());
         let mut relay = Self { process, authority, folder };

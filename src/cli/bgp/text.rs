@@ -64,7 +64,7 @@ fn session_row(neighbor: &Neighbor) -> Vec<String> {
         neighbor.address.clone(),
         neighbor.asn.to_string(),
         neighbor.state.replace('_', " "),
-        age(neighbor.for_seconds),
+        or_dash(neighbor.for_seconds.map(age)),
         or_dash(seconds(neighbor.hold_time_seconds).filter(|_| established)),
         or_dash(established.then(|| received.to_string())),
         format!("{} of {}", neighbor.announced, neighbor.routes.len()),

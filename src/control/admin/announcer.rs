@@ -196,6 +196,8 @@ fn check(now: Now, view: &CheckView) -> Check {
 
 fn neighbor<'v>(now: Now, view: &NeighborView, routes: impl Iterator<Item = &'v RouteView>) -> Neighbor {
     let session = view.session.as_ref();
+    // A neighbour that was never reached has no date to show.
+    let since = (view.since != Now::default()).then_some(view.since);
     let text = |value: Option<&dyn Display>| value.map(ToString::to_string);
     Neighbor {
         name: view.name.to_string(),
@@ -205,8 +207,8 @@ fn neighbor<'v>(now: Now, view: &NeighborView, routes: impl Iterator<Item = &'v 
         state: snake(view.state.name()),
         halted: view.halted.map(ToOwned::to_owned),
         next_attempt_milliseconds: view.next_attempt.map(millis),
-        since: view.since.unix.to_string(),
-        for_seconds: seconds(now, view.since),
+        since: since.map(|since| since.unix.to_string()),
+        for_seconds: since.map(|since| seconds(now, since)),
         local: text(view.local.as_ref().map(|end| end as _)),
         remote: text(view.remote.as_ref().map(|end| end as _)),
         router_id: text(session.map(|session| &session.router_id as _)),

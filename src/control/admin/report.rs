@@ -101,10 +101,10 @@ pub struct Neighbor {
     pub halted: Option<String>,
     /// Until the next attempt.
     pub next_attempt_milliseconds: Option<u64>,
-    /// Since when there is a session, or none.
-    pub since: String,
+    /// Since when there is a session, or none any more; nothing if there never was one.
+    pub since: Option<String>,
     /// The same as a length of time.
-    pub for_seconds: u64,
+    pub for_seconds: Option<u64>,
     /// Our end of the session.
     pub local: Option<String>,
     /// Its end.
