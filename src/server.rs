@@ -237,6 +237,11 @@ impl Server {
     #[must_use]
     pub fn check_context(&self, peers: Arc<EchoPeers>) -> checks::Context {
         let directory = Arc::clone(&self.directory);
+        let listeners = self.settings.worker.listeners.clone();
+        let is_proxy = move |listener: ListenerId, source| {
+            let settings = listeners.get(usize::from(listener.0));
+            settings.is_some_and(|settings| settings.expects_proxy_header(source))
+        };
         checks::Context {
             hearts: self.hearts(),
             workers: self.metrics(),
@@ -245,6 +250,7 @@ impl Server {
             settings: Arc::clone(&self.settings.engine),
             shared: self.shared.clone(),
             owner: Arc::new(move |at| directory.owner_of(at)),
+            is_proxy: Arc::new(is_proxy),
             peers,
         }
     }

@@ -137,6 +137,18 @@ fn a_wildcard_listener_is_called_on_the_announced_address() {
 }
 
 #[test]
+fn a_relay_that_is_among_its_own_proxies_introduces_itself() {
+    let mut setup = Setup::new(&ALL);
+    for listener in &mut setup.worker.listeners {
+        listener.proxy_sources = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+    }
+    let kinds = calls(&setup);
+    let mut rig = Rig::new(setup, kinds);
+    rig.assert_all_good();
+    assert_eq!(rig.relay.lost("proxy_header"), 0);
+}
+
+#[test]
 fn a_worker_that_hangs_is_found_and_no_other() {
     let mut setup = Setup::new(&[Transport::Udp, Transport::Tcp]);
     setup.workers = 2;

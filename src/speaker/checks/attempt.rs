@@ -131,11 +131,14 @@ impl Attempt {
         let mut open = |port| {
             Carrier::open(&ground.tools, self.test.transport, self.server, port, now.time, self.patience)
         };
-        let carrier = match known.map(&mut open) {
+        let mut carrier = match known.map(&mut open) {
             Some(Ok(carrier)) => carrier,
             // Somebody else has the port now.
             Some(Err(_)) | None => open(0)?,
         };
+        if (ground.context.is_proxy)(self.test.listener, self.test.address) {
+            carrier.introduce();
+        }
         self.known = known == Some(carrier.port());
         if !self.known {
             ground.met.remove(&key);

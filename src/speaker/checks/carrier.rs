@@ -18,6 +18,8 @@ use crate::wire::framing::{Frame, Framer};
 
 /// Longer than any answer to us, and than a DTLS record.
 const SCRATCH: usize = 24 * 1024;
+/// What introduces a connection that nobody has passed on (PROXY protocol, version 1).
+const INTRODUCTION: &[u8] = b"PROXY UNKNOWN\r\n";
 /// Longer than any answer to us.
 const FRAME_MAX: usize = 4 * 1024;
 
@@ -97,6 +99,13 @@ impl Carrier {
                 let (output, input) = (Vec::new(), Vec::new());
                 Ok(Self::Stream(Box::new(Stream { tcp, local, connected: false, tls, output, input })))
             }
+        }
+    }
+
+    /// Says first what a listener wants to hear from proxies.
+    pub(super) fn introduce(&mut self) {
+        if let Self::Stream(stream) = self {
+            stream.output.splice(0..0, INTRODUCTION.iter().copied());
         }
     }
 

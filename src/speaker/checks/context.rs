@@ -1,7 +1,7 @@
 //! What checks look at: handles of a running relay, made by whoever has started it.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,6 +14,9 @@ use crate::route::{ListenerId, Transport};
 
 /// Tells which worker has the relayed address at which a socket is bound.
 pub type FindOwner = Arc<dyn Fn(SocketAddr) -> Option<u8> + Send + Sync>;
+
+/// Whether a listener wants a PROXY header from an address.
+pub type IsProxy = Arc<dyn Fn(ListenerId, IpAddr) -> bool + Send + Sync>;
 
 /// The context as it is now. Whoever reloads the relay stores another; checks that begin from then on look at that.
 pub type SharedContext = Arc<ArcSwap<Context>>;
@@ -35,6 +38,8 @@ pub struct Context {
     pub shared: Shared,
     /// Whose a relayed address is.
     pub owner: FindOwner,
+    /// Who has to introduce himself, ourselves perhaps included.
+    pub is_proxy: IsProxy,
     /// The peers that are called.
     pub peers: Arc<EchoPeers>,
 }

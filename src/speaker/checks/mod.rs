@@ -25,7 +25,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub use context::{Context, FindOwner, SharedContext};
+pub use context::{Context, FindOwner, IsProxy, SharedContext};
 pub use echo::EchoPeers;
 pub use kind::{CheckKind, SelfTest};
 
