@@ -94,6 +94,7 @@ fn report() -> Report {
         received: Received { ipv4: 12, ipv6: 0 },
         announced: 1,
         flaps: 1,
+        treated_as_withdraw: 2,
         last_notification: Some(Notification {
             direction: "received".into(),
             age_seconds: 8_000,
@@ -221,6 +222,7 @@ cloud-a
   10.0.0.5:43210 to 10.0.0.1:179, its router ID 10.0.0.1
   speaks ipv4; can route refresh
   10.99.0.1/32 announced with MED 20400, prepended 1 more, communities 64512:1 64512:2, next hop 10.0.0.5: the state degraded is announced
+  errors in what it sent: 2 UPDATEs taken as withdrawals, 0 attributes ignored
   last NOTIFICATION, received 2h 13m ago: Cease: Administrative Shutdown: \"maintenance\" (6/2)
 
 cloud-b

@@ -93,6 +93,13 @@ fn details(neighbor: &Neighbor) -> String {
     for route in &neighbor.routes {
         let _ = writeln!(text, "  {}", route_line(route));
     }
+    let (withdrawn, ignored) = (neighbor.treated_as_withdraw, neighbor.discarded_attributes);
+    if withdrawn > 0 || ignored > 0 {
+        let _ = writeln!(
+            text,
+            "  errors in what it sent: {withdrawn} UPDATEs taken as withdrawals, {ignored} attributes ignored"
+        );
+    }
     if let Some(last) = &neighbor.last_notification {
         let _ = writeln!(text, "  {}", notification_line(last));
     }
