@@ -13,9 +13,12 @@ mod coturn;
 mod dice;
 #[path = "../support/hop.rs"]
 mod hop;
+#[path = "../support/host.rs"]
+mod host;
 mod ice_clients;
 mod impaired;
 mod lab;
+#[path = "../support/process.rs"]
 mod process;
 mod relay;
 #[path = "../support/skip.rs"]

@@ -61,6 +61,12 @@ impl Running {
         self.child.id()
     }
 
+    /// Sends it a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+        assert!(status.expect("kill runs").success(), "no process to send SIG{name} to");
+    }
+
     /// What it has printed so far.
     pub(crate) fn output(&self) -> String {
         let mut bytes = Vec::new();
