@@ -316,7 +316,6 @@ impl Server {
     /// Has workers hang for a while, for tests of what notices it; false if there is no such worker or it does not listen.
     /// Not in a release.
     #[cfg(any(test, debug_assertions))]
-    #[must_use]
     pub fn hang(&self) -> impl Fn(u8, Duration) -> bool + Clone + Send + Sync + 'static {
         let mailboxes: Arc<[Mailbox]> = self.workers.iter().map(|worker| worker.mailbox.clone()).collect();
         move |worker, duration| {

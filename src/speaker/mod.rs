@@ -78,6 +78,7 @@ pub enum StartFault {
 impl StartFault {
     fn listen(address: SocketAddr, source: io::Error) -> Self {
         let port = address.port();
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the system has many words, and a remedy for few")]
         let remedy = match source.kind() {
             io::ErrorKind::PermissionDenied => format!(
                 "port {port} needs a privilege: give the process CAP_NET_BIND_SERVICE, or leave `bgp.listen` out, so that \
