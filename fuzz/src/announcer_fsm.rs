@@ -116,9 +116,10 @@ struct World {
 
 impl World {
     fn new(settings: Settings) -> Self {
+        let now = Now { time: Time::from_secs(1000), unix: UnixTime(1_800_000_000) };
         Self {
-            now: Now { time: Time::from_secs(1000), unix: UnixTime(1_800_000_000) },
-            speaker: Speaker::new(&settings),
+            now,
+            speaker: Speaker::new(now, &settings),
             settings,
             wires: BTreeMap::new(),
             used: BTreeSet::new(),

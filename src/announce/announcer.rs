@@ -55,7 +55,7 @@ impl Announcer {
         let seed = u64::from(settings.bgp.router_id.0) << 32 | u64::from(settings.bgp.asn.0);
         Self {
             rpki: Client::new(caches(&settings), &prefixes(&settings), seed),
-            speaker: Speaker::new(&settings.bgp),
+            speaker: Speaker::new(now, &settings.bgp),
             patience: settings.rpki.as_ref().map(|_| now.time + PATIENCE),
             situation: situation(&monitor, &settings, Life::Running),
             monitor,

@@ -37,11 +37,11 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(now: Now, settings: &Settings) -> Self {
         let local = Local::of(settings);
         let seed = u64::from(local.router_id.0) << 32 | u64::from(local.asn.0);
         Self {
-            now: Now::default(),
+            now,
             local,
             jitter: Jitter::new(seed),
             numbers: Numbers::of(Owner::Bgp),

@@ -85,10 +85,10 @@ pub struct Speaker {
 }
 
 impl Speaker {
-    /// Knows its neighbours, and begins with the first [`Input::Tick`].
+    /// Knows its neighbours, and begins with the first [`Input::Tick`], which is due at once.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
-        let context = Context::new(settings);
+    pub fn new(now: Now, settings: &Settings) -> Self {
+        let context = Context::new(now, settings);
         let neighbors = ids()
             .zip(&settings.neighbors)
             .map(|(id, settings)| Neighbor::new(id, settings.clone(), &context))

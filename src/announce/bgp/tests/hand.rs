@@ -31,7 +31,7 @@ pub(super) struct Hand {
 impl Hand {
     pub(super) fn new(settings: &Settings) -> Self {
         let now = Now { time: Time::from_secs(1000), unix: UnixTime(1_800_000_000) };
-        let speaker = Speaker::new(settings);
+        let speaker = Speaker::new(now, settings);
         Self {
             now,
             speaker,

@@ -55,6 +55,15 @@ fn a_neighbour_that_is_not_there_is_tried_again_with_growing_pauses() {
 }
 
 #[test]
+fn a_neighbour_that_was_never_there_is_absent_since_the_speaker_began() {
+    let mut link = Link::one_way();
+    let began = link.now;
+    link.sides[B].listens = false;
+    link.run(60 * SECOND);
+    assert_eq!(link.view(A).since, began);
+}
+
+#[test]
 fn a_connection_that_nobody_answers_is_given_up_and_the_operator_told_what_to_look_at() {
     let mut link = Link::one_way();
     link.is_cut = true;

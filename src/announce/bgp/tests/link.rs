@@ -60,8 +60,9 @@ pub(super) struct Link {
 impl Link {
     /// Both sides, before anything has happened.
     pub(super) fn new(settings: [Settings; 2]) -> Self {
+        let now = Now { time: Time::from_secs(1000), unix: UnixTime(1_800_000_000) };
         let side = |settings: &Settings| Side {
-            speaker: Speaker::new(settings),
+            speaker: Speaker::new(now, settings),
             listens: true,
             is_read: true,
             log: Vec::new(),
@@ -71,7 +72,7 @@ impl Link {
             attempts: 0,
         };
         Self {
-            now: Now { time: Time::from_secs(1000), unix: UnixTime(1_800_000_000) },
+            now,
             sides: [side(&settings[A]), side(&settings[B])],
             is_cut: false,
             latency: Duration::from_millis(1),
@@ -277,7 +278,7 @@ impl Link {
             self.peers.insert((1 - side, peer), GONE);
             self.push(1 - side, self.latency, Delivery::Closed(peer, RESET));
         }
-        self.sides[side].speaker = Speaker::new(settings);
+        self.sides[side].speaker = Speaker::new(self.now, settings);
     }
 
     /// Connections that stand.
