@@ -197,9 +197,9 @@ impl Peer {
     /// Skips what is of no interest here.
     fn hear_news(&mut self) -> Heard {
         loop {
-            match self.hear() {
-                Heard::Other => {}
-                heard => return heard,
+            let heard = self.hear();
+            if heard != Heard::Other {
+                return heard;
             }
         }
     }
@@ -364,8 +364,7 @@ fn commands_are_run_at_a_change_of_state() {
 #[test]
 fn a_port_without_the_privilege_or_that_is_taken_is_told_with_what_to_do() {
     let taken = TcpListener::bind("127.0.77.12:0").unwrap();
-    let mut settings = Settings::default();
-    settings.listen = vec![taken.local_addr().unwrap()];
+    let settings = Settings { listen: vec![taken.local_addr().unwrap()], ..Settings::default() };
     let mailbox = Handle::new().unwrap();
     let stub = Stub { handle: mailbox.0.clone(), good: Arc::default() };
     let fault = Speaker::start(settings, mailbox, Box::new(stub), Vec::new()).unwrap_err().to_string();
