@@ -13,11 +13,13 @@ mod coturn;
 mod dice;
 #[path = "../support/hop.rs"]
 mod hop;
+#[expect(dead_code, reason = "shared with the tests of routers, which ask more of it")]
 #[path = "../support/host.rs"]
 mod host;
 mod ice_clients;
 mod impaired;
 mod lab;
+#[expect(dead_code, reason = "shared with the tests of routers, which ask more of it")]
 #[path = "../support/process.rs"]
 mod process;
 mod relay;

@@ -29,23 +29,23 @@ pub struct Pace {
     pub timeout: Period,
 }
 
-/// Weighs less than what takes a relay down: there is less of it, but it works.
-const HALF: u16 = 50;
+/// What says that the relay works worse, and not that it does not work: all of them together do not take it down.
+const LIGHT: u16 = 10;
 
 impl Pace {
     /// What neither takes a relay down by itself nor changes from one second to the next.
     fn slow(&self) -> Self {
         let interval = Period(self.interval.0.max(Duration::from_secs(10)));
         Self {
-            weight: HALF,
+            weight: LIGHT,
             interval,
             fast_interval: Period(self.fast_interval.0.max(Duration::from_secs(1))),
             ..self.clone()
         }
     }
 
-    fn half(&self) -> Self {
-        Self { weight: HALF, ..self.clone() }
+    fn light(&self) -> Self {
+        Self { weight: LIGHT, ..self.clone() }
     }
 
     pub(super) fn read_section(mut section: Section<'_>, base: &Self) -> Self {
@@ -119,7 +119,7 @@ pub struct Limit {
 
 impl Limit {
     pub(super) fn new(base: &Pace, (key, percent): Percent) -> Self {
-        Self { pace: base.half(), percent, key }
+        Self { pace: base.light(), percent, key }
     }
 
     pub(super) fn read(mut section: Section<'_>, base: &Pace, default: Percent) -> Self {
@@ -160,7 +160,7 @@ pub struct Packets {
 
 impl Packets {
     pub(super) fn new(base: &Pace) -> Self {
-        Self { pace: base.half(), per_second: None }
+        Self { pace: base.light(), per_second: None }
     }
 
     pub(super) fn read(mut section: Section<'_>, base: &Pace) -> Self {
@@ -212,7 +212,7 @@ pub struct ClockSteps {
 
 impl ClockSteps {
     pub(super) fn new(base: &Pace) -> Self {
-        Self { pace: base.half(), step: Period::secs(5) }
+        Self { pace: base.light(), step: Period::secs(5) }
     }
 
     pub(super) fn read(mut section: Section<'_>, base: &Pace) -> Self {

@@ -142,7 +142,9 @@ fn strangers_answers_are_none() {
         assert_eq!(call.receive(bytes), Ok(Progress::Waiting));
     }
     // Another transaction.
-    let mut other = answer(&call, Class::Error, |writer| drop(writer.error_code(500, "")));
+    let mut other = answer(&call, Class::Error, |writer| {
+        writer.error_code(500, "");
+    });
     other[19] ^= 1;
     assert_eq!(call.receive(&other), Ok(Progress::Waiting));
     // Signed with another key.

@@ -141,14 +141,14 @@ fn judge_busy(last: &Sample, now: &Sample, percent: u8) -> Report {
         return bad("there is no worker");
     };
     let text = format!("worker {worker} was busy for {most:.0} % of its time");
-    if most >= f64::from(percent) { poor(text) } else { Report::new(Verdict::Good, text) }
+    if most >= f64::from(percent) { bad(text) } else { Report::new(Verdict::Good, text) }
 }
 
 fn judge_packets(last: &Sample, now: &Sample, most: u64) -> Report {
     let seconds = now.passed(last).as_secs_f64().max(0.001);
     let rate = float(now.received.wrapping_sub(last.received)) / seconds;
     let text = format!("{rate:.0} packets per second came, and {most} is what is configured");
-    if rate >= float(most) { poor(text) } else { Report::new(Verdict::Good, text) }
+    if rate >= float(most) { bad(text) } else { Report::new(Verdict::Good, text) }
 }
 
 fn judge_quality(last: &Sample, now: &Sample, score: u16, percent: u8, calls: u32) -> Report {
@@ -158,7 +158,7 @@ fn judge_quality(last: &Sample, now: &Sample, score: u16, percent: u8, calls: u3
     }
     let share = below / all * 100.0;
     let text = format!("{share:.0} % of {all:.0} seconds of voices were below a MOS of {:.2}", mos(score));
-    if share >= f64::from(percent) { poor(text) } else { Report::new(Verdict::Good, text) }
+    if share >= f64::from(percent) { bad(text) } else { Report::new(Verdict::Good, text) }
 }
 
 fn judge_clock(last: &Sample, now: &Sample, most: Duration, jumped: &mut Option<(Time, i128)>) -> Report {
@@ -174,7 +174,7 @@ fn judge_clock(last: &Sample, now: &Sample, most: Duration, jumped: &mut Option<
             let seconds =
                 Duration::from_nanos(u64::try_from(step.unsigned_abs()).unwrap_or(u64::MAX)).as_secs_f64();
             let way = if step > 0 { "ahead" } else { "back" };
-            poor(format!(
+            bad(format!(
                 "the clock has jumped {way} by {seconds:.1} s: credentials and nonces may be refused"
             ))
         }
@@ -195,11 +195,7 @@ fn judge_ports(room: Room, percent: u8) -> Report {
     if ports == 0 {
         return bad("there is no relayed address");
     }
-    if free_ports * 100 < ports * usize::from(percent) {
-        poor(text)
-    } else {
-        Report::new(Verdict::Good, text)
-    }
+    if free_ports * 100 < ports * usize::from(percent) { bad(text) } else { Report::new(Verdict::Good, text) }
 }
 
 fn judge_quota(room: Room, percent: u8) -> Report {
@@ -209,7 +205,7 @@ fn judge_quota(room: Room, percent: u8) -> Report {
     let free = u64::from(most.saturating_sub(room.held));
     let text = format!("{} of {most} allocations are taken", room.held);
     if free * 100 < u64::from(most) * u64::from(percent) {
-        poor(text)
+        bad(text)
     } else {
         Report::new(Verdict::Good, text)
     }

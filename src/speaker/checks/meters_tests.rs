@@ -41,7 +41,7 @@ fn the_busiest_worker_speaks_for_all() {
         ..sample(2)
     };
     let report = judge_busy(&last, &after(100_000_000, 900_000_000), 90);
-    assert_eq!((report.verdict, &*report.detail), (Verdict::Poor, "worker 1 was busy for 90 % of its time"));
+    assert_eq!((report.verdict, &*report.detail), (Verdict::Bad, "worker 1 was busy for 90 % of its time"));
     assert_eq!(judge_busy(&last, &after(100_000_000, 899_000_000), 90).verdict, Verdict::Good);
     // A turn that began before the last look.
     let report = judge_busy(&last, &after(7_000_000_000, 0), 90);
@@ -52,7 +52,7 @@ fn the_busiest_worker_speaks_for_all() {
 fn packets_are_held_against_what_is_configured() {
     let last = sample(1);
     let after = |received| Sample { received, ..sample(3) };
-    assert_eq!(judge_packets(&last, &after(200_000), 100_000).verdict, Verdict::Poor);
+    assert_eq!(judge_packets(&last, &after(200_000), 100_000).verdict, Verdict::Bad);
     assert_eq!(judge_packets(&last, &after(199_998), 100_000).verdict, Verdict::Good);
 }
 
@@ -67,7 +67,7 @@ fn bad_voices_are_judged_by_their_share_among_enough_calls() {
     let report = judge(&after(300.0, 600.0, 20));
     assert_eq!(
         (report.verdict, &*report.detail),
-        (Verdict::Poor, "50 % of 600 seconds of voices were below a MOS of 3.10")
+        (Verdict::Bad, "50 % of 600 seconds of voices were below a MOS of 3.10")
     );
 }
 
@@ -85,10 +85,10 @@ fn a_jump_of_the_clock_is_told_for_a_while_and_a_slew_is_not() {
     let (report, last) = at(2, 501_000_000, &sample(1));
     assert_eq!(report.verdict, Verdict::Good);
     let (report, last) = at(3, 501_000_000 - 502_000_000, &last);
-    assert_eq!(report.verdict, Verdict::Poor);
+    assert_eq!(report.verdict, Verdict::Bad);
     assert_eq!(&*report.detail, "the clock has jumped back by 0.5 s: credentials and nonces may be refused");
     let (report, last) = at(13, -1_000_000, &last);
-    assert_eq!(report.verdict, Verdict::Poor, "ten seconds later");
+    assert_eq!(report.verdict, Verdict::Bad, "ten seconds later");
     let (report, last) = at(14, -1_000_000, &last);
     assert_eq!(report.verdict, Verdict::Good);
     let (report, _) = at(15, 3_600_000_000_000, &last);
@@ -112,11 +112,11 @@ fn years_that_cannot_be_are_no_time() {
 fn ports_and_allocations_are_judged_by_what_is_left() {
     let room = |free_ports, held| Room { ports: 1_000, free_ports, allocations: Some(200), held };
     assert_eq!(judge_ports(room(100, 0), 10).verdict, Verdict::Good);
-    assert_eq!(judge_ports(room(99, 0), 10).verdict, Verdict::Poor);
+    assert_eq!(judge_ports(room(99, 0), 10).verdict, Verdict::Bad);
     assert_eq!(judge_ports(Room::default(), 0).verdict, Verdict::Bad, "no address at all");
     assert_eq!(judge_quota(room(0, 180), 10).verdict, Verdict::Good);
-    assert_eq!(judge_quota(room(0, 181), 10).verdict, Verdict::Poor);
-    assert_eq!(judge_quota(room(0, 300), 10).verdict, Verdict::Poor, "more than a reload has left");
+    assert_eq!(judge_quota(room(0, 181), 10).verdict, Verdict::Bad);
+    assert_eq!(judge_quota(room(0, 300), 10).verdict, Verdict::Bad, "more than a reload has left");
     assert_eq!(judge_quota(Room { allocations: None, held: 9, ..room(0, 0) }, 10).verdict, Verdict::Good);
 }
 
