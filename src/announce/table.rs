@@ -95,9 +95,9 @@ impl Table {
 fn describe(row: &Row, before: Option<&Attributes>) -> Option<Event> {
     let after = row.decision.attributes.as_ref();
     let event = match (before, after) {
-        (None, Some(_)) => Event::info("prefix announced"),
-        (Some(_), None) => Event::info("prefix withdrawn"),
-        (Some(before), Some(after)) if before != after => Event::info("prefix announced anew"),
+        (None, Some(_)) => Event::info("prefix is to be announced"),
+        (Some(_), None) => Event::info("prefix is to be withdrawn"),
+        (Some(before), Some(after)) if before != after => Event::info("prefix is to be announced otherwise"),
         (Some(_), Some(_)) | (None, None) => return None,
     };
     let event = event.with("neighbor", &row.name).with("prefix", row.prefix);

@@ -153,3 +153,63 @@ fn sockets(neighbor: &Neighbor, password: Option<&Password>) -> NeighborSockets 
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+    use crate::route::Transport;
+
+    const NEIGHBORS: &str = "[announce]\nprefixes = [\"10.99.0.1/32\"]\n[bgp]\nasn = 64512\nrouter_id = \"10.0.0.5\"\n\
+        [[bgp.neighbor]]\nname = \"a\"\naddress = \"10.0.0.1\"\nasn = 64600\n\
+        [[bgp.neighbor]]\nname = \"b\"\naddress = \"10.0.0.2\"\nasn = 64600\nbfd = true\ngtsm = 1\n";
+
+    fn config(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, users) = (folder.path().join("tern.toml"), folder.path().join("users"));
+        std::fs::write(&users, crate::engine::auth::user_line("ann", "tern", "opensesame").unwrap()).unwrap();
+        let relay = "[server]\nworkers = 2\n[auth]\nusers_file = \"users\"\n[[listener]]\naddress = \"0.0.0.0:3478\"\n\
+            [relay]\naddresses = [\"127.0.0.1\"]\n";
+        std::fs::write(&file, format!("{relay}{text}")).unwrap();
+        load(&Sources { file: Some(file), ..Sources::default() }).unwrap().config
+    }
+
+    #[test]
+    fn a_relay_without_neighbours_announces_nothing_and_looks_at_nothing_unless_it_is_told_to() {
+        assert_eq!(config("").speaker_settings(&[]), None);
+        assert!(!config("").wants_self_test());
+        let looking = config("[health]\nenabled = \"on\"\n");
+        assert!(looking.wants_self_test() && !looking.speaker_settings(&[]).unwrap().checks.is_empty());
+        let blind = config(&format!("{NEIGHBORS}[health]\nenabled = \"off\"\n"));
+        assert!(!blind.wants_self_test() && blind.speaker_settings(&[]).unwrap().checks.is_empty());
+    }
+
+    #[test]
+    fn checks_and_their_kinds_and_neighbours_and_their_sockets_stand_in_the_same_order() {
+        let key = Password(Box::from(*b"secret"));
+        let settings = config(NEIGHBORS).speaker_settings(&[None, Some(key)]).unwrap();
+        assert_eq!(settings.checks.len(), settings.announce.health.checks.len());
+        for (check, kind) in settings.announce.health.checks.iter().zip(&settings.checks) {
+            match kind {
+                CheckKind::SelfTest(test) => {
+                    assert_eq!(test.address.to_string(), "10.99.0.1", "where calls will arrive");
+                    let word = crate::config::transport_word(test.transport);
+                    let name = format!("self-test {word} 10.99.0.1:3478 worker {}", test.worker);
+                    assert_eq!(&*check.name, name);
+                    assert!(matches!(test.transport, Transport::Udp | Transport::Tcp));
+                }
+                CheckKind::Heartbeat { worker } => assert_eq!(&*check.name, format!("worker {worker}")),
+                CheckKind::Busy { .. } => assert_eq!(&*check.name, "load"),
+                _ => {}
+            }
+        }
+        let names: std::collections::HashSet<_> =
+            settings.announce.health.checks.iter().map(|one| &one.name).collect();
+        assert_eq!(names.len(), settings.checks.len(), "each name once");
+        let [a, b] = settings.neighbors.as_slice() else { panic!("two neighbours") };
+        assert_eq!((&a.key, a.gtsm, a.bfd), (&None, None, None));
+        assert_eq!((b.gtsm, b.bfd), (Some(1), Some(BfdSettings::default())));
+        assert_eq!(b.key.as_ref().map(SecretKey::as_bytes), Some(b"secret".as_slice()));
+        assert!(settings.announce.bgp.neighbors[1].bfd);
+    }
+}

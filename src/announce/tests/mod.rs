@@ -59,7 +59,7 @@ fn the_log_tells_the_chain_from_the_check_to_the_prefix() {
     let expected = [
         "check failed check=a detail=said so",
         "relay is down before=healthy reasons=`a` has failed: said so; failed checks weigh 100, down from 100",
-        "prefix withdrawn neighbor=gw-a prefix=192.0.2.1/32 rule=the relay is down",
+        "prefix is to be withdrawn neighbor=gw-a prefix=192.0.2.1/32 rule=the relay is down",
     ];
     assert_eq!(log, expected);
 }

@@ -16,9 +16,12 @@ pub(crate) fn headline(report: &Report) -> String {
     if health.draining && health.state != "draining" {
         text.push_str(", to be drained");
     }
-    if let Some(reason) = health.reasons.first() {
-        let _ = write!(text, ": {reason}");
-    }
+    let _ = match health.reasons.as_slice() {
+        [] => Ok(()),
+        [one] => write!(text, ": {one}"),
+        [one, other] => write!(text, ": {one}; {other}"),
+        [first, rest @ ..] => write!(text, ": {first}; and {} more reasons", rest.len()),
+    };
     text
 }
 
@@ -110,6 +113,9 @@ fn details(neighbor: &Neighbor) -> String {
             .unwrap_or_default();
         let _ = writeln!(text, "  last failure{ago}: {failure}");
     }
+    if let Some(milliseconds) = neighbor.next_attempt_milliseconds {
+        let _ = writeln!(text, "  the next attempt is in {}", age(milliseconds.div_ceil(1_000)));
+    }
     text
 }
 
@@ -184,7 +190,7 @@ pub(super) fn why(report: &Report, prefix: Option<Prefix>) -> String {
     }
     let health = &report.health;
     let _ = writeln!(text, "\n{}", headline(report));
-    for reason in health.reasons.iter().skip(1) {
+    for reason in health.reasons.iter().skip(1).filter(|_| health.reasons.len() > 2) {
         let _ = writeln!(text, "  {reason}");
     }
     if !health.checks.is_empty() {
