@@ -8,6 +8,8 @@
 //! median and the worst of them, beside what a BIRD in the relay's place takes for the same. The clock starts just
 //! before the event and ends when the router's kernel says that the route has changed, so that the router's own part is
 //! included. Only an event by the relay's command line includes that program's start.
+//!
+//! Workers are hung by a debug hook, which a release does not have: those events need `--profile dev`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
