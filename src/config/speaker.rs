@@ -190,18 +190,17 @@ mod tests {
         let settings = config(NEIGHBORS).speaker_settings(&[None, Some(key)]).unwrap();
         assert_eq!(settings.checks.len(), settings.announce.health.checks.len());
         for (check, kind) in settings.announce.health.checks.iter().zip(&settings.checks) {
-            match kind {
-                CheckKind::SelfTest(test) => {
-                    assert_eq!(test.address.to_string(), "10.99.0.1", "where calls will arrive");
-                    let word = crate::config::transport_word(test.transport);
-                    let name = format!("self-test {word} 10.99.0.1:3478 worker {}", test.worker);
-                    assert_eq!(&*check.name, name);
-                    assert!(matches!(test.transport, Transport::Udp | Transport::Tcp));
-                }
-                CheckKind::Heartbeat { worker } => assert_eq!(&*check.name, format!("worker {worker}")),
-                CheckKind::Busy { .. } => assert_eq!(&*check.name, "load"),
-                _ => {}
+            if let CheckKind::SelfTest(test) = kind {
+                assert_eq!(test.address.to_string(), "10.99.0.1", "where calls will arrive");
+                let word = crate::config::transport_word(test.transport);
+                let name = format!("self-test {word} 10.99.0.1:3478 worker {}", test.worker);
+                assert_eq!(&*check.name, name);
+                assert!(matches!(test.transport, Transport::Udp | Transport::Tcp));
             }
+            if let CheckKind::Heartbeat { worker } = kind {
+                assert_eq!(&*check.name, format!("worker {worker}"));
+            }
+            assert_eq!(matches!(kind, CheckKind::Busy { .. }), &*check.name == "load");
         }
         let names: std::collections::HashSet<_> =
             settings.announce.health.checks.iter().map(|one| &one.name).collect();
