@@ -13,14 +13,12 @@ mod coturn;
 mod dice;
 #[path = "../support/hop.rs"]
 mod hop;
-#[expect(dead_code, reason = "shared with the tests of routers, which ask more of it")]
 #[path = "../support/host.rs"]
 #[allow(dead_code, reason = "it serves the tests with routers too, which need more of it")]
 mod host;
 mod ice_clients;
 mod impaired;
 mod lab;
-#[expect(dead_code, reason = "shared with the tests of routers, which ask more of it")]
 #[path = "../support/process.rs"]
 #[allow(dead_code, reason = "it serves the tests with routers too, which need more of it")]
 mod process;
