@@ -29,13 +29,13 @@ impl Neighbor {
         } else {
             self.adapt(context);
         }
+        if !settings.bfd || before.address != settings.address {
+            self.forget_bfd(context);
+        }
     }
 
     /// What holds from now on without another session.
     fn adapt(&mut self, context: &mut Context) {
-        if !self.settings.bfd {
-            self.bfd_is_up = false;
-        }
         if self.connections.is_empty() {
             self.start(context);
         }

@@ -12,6 +12,7 @@ mod change;
 mod connection;
 mod context;
 mod dialogue;
+mod fall;
 mod imports;
 mod neighbor;
 mod opening;

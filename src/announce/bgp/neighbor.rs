@@ -84,6 +84,8 @@ pub(super) struct Neighbor {
     pub(super) wanted: Option<Wanted>,
     pub(super) record: Record,
     pub(super) bfd_is_up: bool,
+    /// BFD has called the way down: until then there are no attempts, and connections that come wait.
+    pub(super) fallen: Option<Time>,
 }
 
 impl Neighbor {
@@ -97,6 +99,7 @@ impl Neighbor {
             wanted: None,
             record: Record::new(context.now),
             bfd_is_up: false,
+            fallen: None,
         }
     }
 
@@ -147,7 +150,7 @@ impl Neighbor {
         if let Some(session) = self.established() {
             // If the neighbour has started anew, it answers this with a reset.
             session.send_keepalive(context, send_hold);
-        } else if !matches!(self.plan, Plan::Idle { .. }) {
+        } else if self.fallen.is_none() && !matches!(self.plan, Plan::Idle { .. }) {
             self.open(context, id);
         }
     }
@@ -183,24 +186,6 @@ impl Neighbor {
     pub(super) fn closed(&mut self, context: &mut Context, id: ConnectionId, reason: &str) {
         let words = format!("the connection was closed without a NOTIFICATION: {reason}");
         self.end(context, id, Goodbye::Gone, Cause::Failure(words));
-    }
-
-    /// BFD has its say only when it changes its mind: a session may come up before it, and a neighbour that does not
-    /// speak it is not shut out (RFC 5882 section 4.3).
-    pub(super) fn bfd_changed(&mut self, context: &mut Context, up: bool, reason: &str) {
-        let fell = std::mem::replace(&mut self.bfd_is_up, up) && !up;
-        if !fell || !self.settings.bfd {
-            return;
-        }
-        let words = format!("BFD says that the way to the neighbour is down: {reason}");
-        let spoken = |connection: &&Connection| {
-            !matches!(connection.phase, Phase::Connecting { .. } | Phase::Waiting { .. })
-        };
-        let ids: Vec<_> = self.connections.iter().filter(spoken).map(|connection| connection.id).collect();
-        for id in ids {
-            let goodbye = Goodbye::Notify(Reason::BFD_DOWN.into());
-            self.end(context, id, goodbye, Cause::Failure(words.clone()));
-        }
     }
 
     /// Ends everything by our wish; `why` there will be no other connection.

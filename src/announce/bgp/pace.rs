@@ -27,12 +27,17 @@ impl Neighbor {
             Plan::Idle { until } => Some(until),
             Plan::Active { connect } => connect,
         };
-        connections.chain(plan).min()
+        connections.chain(self.fallen.or(plan)).min()
     }
 
     /// Begins what the plan has for now.
     pub(super) fn follow_plan(&mut self, context: &mut Context) {
         let now = context.now.time;
+        match self.fallen {
+            Some(until) if until <= now => return self.wait_no_more(context),
+            Some(_) => return,
+            None => {}
+        }
         match self.plan {
             Plan::Halted { until: Some(until), .. } if until <= now => self.start(context),
             Plan::Idle { until } if until <= now => self.begin(context),
@@ -42,7 +47,7 @@ impl Neighbor {
     }
 
     /// A connection of the neighbour that has waited goes before one of ours.
-    fn begin(&mut self, context: &mut Context) {
+    pub(super) fn begin(&mut self, context: &mut Context) {
         self.plan = Plan::Active { connect: None };
         let is_waiting = |connection: &&Connection| matches!(connection.phase, Phase::Waiting { .. });
         let waiting = self.connections.iter().find(is_waiting).map(|connection| connection.id);

@@ -60,7 +60,8 @@ pub struct NeighborSettings {
     pub graceful_restart: Option<u16>,
     /// What it may hear; nothing else is ever sent (RFC 8212).
     pub exports: Vec<Export>,
-    /// A session of BFD runs beside this one, and its end is this one's end (RFC 5882).
+    /// A session of BFD runs beside this one, and its end is this one's end (RFC 5882). This one comes back after it, or after a
+    /// minute without it.
     pub bfd: bool,
     /// Not to be talked to at present.
     pub shutdown: bool,

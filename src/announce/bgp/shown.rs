@@ -1,6 +1,7 @@
 //! How a neighbour is shown.
 
 use super::connection::{Connection, Phase, Timers};
+use super::fall;
 use super::neighbor::{Neighbor, Plan};
 use super::rib::Wanted;
 use super::session::Session;
@@ -9,8 +10,9 @@ use crate::time::{Now, Time};
 
 impl Neighbor {
     pub(super) fn view(&self, now: Now) -> NeighborView {
-        let furthest = self.connections.iter().max_by_key(|connection| state(connection, &self.plan));
-        let (halted, next_attempt) = match self.plan {
+        let plan = self.shown_plan();
+        let furthest = self.connections.iter().max_by_key(|connection| state(connection, &plan));
+        let (halted, next_attempt) = match plan {
             Plan::Halted { why, until } => (Some(why), until),
             Plan::Idle { until } => (None, Some(until)),
             Plan::Active { connect } => (None, connect),
@@ -22,7 +24,7 @@ impl Neighbor {
             port: self.settings.port,
             asn: self.settings.asn,
             passive: self.settings.passive,
-            state: furthest.map_or_else(|| resting(&self.plan), |furthest| state(furthest, &self.plan)),
+            state: furthest.map_or_else(|| resting(&plan), |furthest| state(furthest, &plan)),
             since: self.record.since,
             halted,
             next_attempt: next_attempt.map(|at| at.since(now.time)),
@@ -36,6 +38,16 @@ impl Neighbor {
             last_notification: self.record.last_notification.clone(),
             last_failure: self.record.last_failure.clone(),
             bfd: self.settings.bfd.then_some(self.bfd_is_up),
+        }
+    }
+
+    /// While BFD is waited for, that is what holds everything up.
+    fn shown_plan(&self) -> Plan {
+        match (&self.plan, self.fallen) {
+            (Plan::Idle { .. } | Plan::Active { .. }, Some(until)) => {
+                Plan::Halted { why: fall::WHY, until: Some(until) }
+            }
+            (plan, _) => plan.clone(),
         }
     }
 

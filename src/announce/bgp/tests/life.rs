@@ -173,9 +173,66 @@ fn a_neighbour_that_bfd_calls_down_is_left_at_once_with_the_reason() {
     assert_eq!(link.state(A), SessionState::Idle);
     assert_eq!(link.notification(A), "sent: Cease: BFD Down");
     assert!(link.failure(A).ends_with("down: nothing came for 300 ms"), "{}", link.failure(A));
-    // And tried again, though BFD has not come back.
+    // The other side comes back, and waits.
+    link.run(30 * SECOND);
+    assert_eq!((link.state(A), link.view(A).halted), (SessionState::Idle, Some("waits for BFD")));
+    assert_eq!(link.view(A).established, 1);
+    link.handle(A, bfd(true, ""));
+    link.run(SECOND);
+    link.assert_established();
+}
+
+#[test]
+fn a_neighbour_whose_bfd_does_not_come_back_is_tried_again_after_a_minute() {
+    let mut link = fallen_without_bfd_again(|_| {});
+    link.run(59 * SECOND);
+    assert_eq!((link.state(A), link.attempts(A)), (SessionState::Idle, 1));
     link.run(3 * SECOND);
     link.assert_established();
+    assert_eq!(link.view(A).halted, None);
+}
+
+#[test]
+fn a_passive_end_lets_in_whoever_waited_when_bfd_is_back() {
+    use crate::announce::bgp::Input;
+    use crate::announce::io::NeighborId;
+    let mut link = fallen_without_bfd_again(|settings| settings[A].neighbors[0].passive = true);
+    link.run(20 * SECOND);
+    assert_eq!((link.state(A), link.attempts(A)), (SessionState::Idle, 0));
+    link.handle(A, Input::Bfd { neighbor: NeighborId(0), up: true, reason: "" });
+    link.run(SECOND);
+    link.assert_established();
+}
+
+#[test]
+fn a_neighbour_for_which_bfd_is_switched_off_is_waited_for_no_more() {
+    let mut link = fallen_without_bfd_again(|_| {});
+    link.run(10 * SECOND);
+    assert_eq!(link.attempts(A), 1);
+    link.reload(A, &settings(A));
+    link.run(SECOND);
+    link.assert_established();
+    assert_eq!(link.view(A).bfd, None);
+}
+
+/// BFD has come, and gone with the session.
+fn fallen_without_bfd_again(change: impl FnOnce(&mut [crate::announce::bgp::Settings; 2])) -> Link {
+    use crate::announce::bgp::Input;
+    use crate::announce::io::NeighborId;
+    let mut both = [settings(A), settings(B)];
+    both[A].neighbors[0].bfd = true;
+    both[B].neighbors[0].passive = true;
+    change(&mut both);
+    if both[A].neighbors[0].passive {
+        both[B].neighbors[0].passive = false;
+    }
+    let mut link = Link::new(both);
+    link.run(SECOND);
+    link.assert_established();
+    for up in [true, false] {
+        link.handle(A, Input::Bfd { neighbor: NeighborId(0), up, reason: "" });
+    }
+    link
 }
 
 #[test]
