@@ -2,7 +2,7 @@
 //! capabilities (5492), route refresh (2918), roles (9234), shutdown texts (9003), and errors handled so that one bad
 //! route does not end a session (7606).
 //!
-//! [`frame`] cuts a stream into messages, [`decode`] reads one, [`write`] makes them. A reader borrows and allocates
+//! [`frame`] cuts a stream into messages, [`decode`] reads one, [`mod@write`] makes them. A reader borrows and allocates
 //! nothing; what is wrong with a message is a [`Fault`], which is what our NOTIFICATION says. Routes of neighbours are
 //! judged and counted by whoever calls, never kept, so there is no more of an attribute here than its form and what we
 //! write ourselves. Extended messages (8654) are not offered and so not taken. Called by `announce::bgp`.
