@@ -160,6 +160,21 @@ impl Drop for Running {
 }
 
 #[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let mut relay = Running::start(&["run", "--dev", "--json"]);
+    relay.wait_for("the relay serves");
+    // Three times as many lines as the pipe holds, or somewhat fewer: signals that come together are one.
+    for _ in 0..1_500 {
+        relay.signal("-USR1");
+    }
+    relay.signal("-TERM");
+    assert_eq!(relay.child.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    relay.log.read_to_string(&mut rest).unwrap();
+    assert!(rest.matches("a signal wants checks at once").count() > 100, "too few lines to block anything");
+}
+
+#[test]
 fn help_and_version_are_no_errors_and_nonsense_is_usage() {
     let help = output(&["--help"]);
     assert_eq!(code(&help), 0);

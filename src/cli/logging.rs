@@ -1,7 +1,11 @@
 //! The log: for people on a terminal, one JSON object per line for everybody else. It goes to standard error.
+//!
+//! A thread of its own writes it, from a queue that drops and counts what finds it full: whoever collects logs may stall,
+//! and neither the announcer nor a worker may wait for that.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -9,21 +13,37 @@ use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::config::{Level, Log, LogFormat};
 
+/// Lines that may wait to be written.
+const LINES: usize = 8_192;
+
 /// Changes the level while the process runs.
-#[derive(Clone, Debug)]
-pub(super) struct LogControl(reload::Handle<LevelFilter, Registry>);
+#[derive(Debug)]
+pub(super) struct LogControl {
+    level: reload::Handle<LevelFilter, Registry>,
+    lost: Option<ErrorCounter>,
+    /// Of those that have been told of.
+    told: usize,
+    /// Writes what waits when it is dropped, for a second at most.
+    _guard: Option<WorkerGuard>,
+}
 
 impl LogControl {
     /// Of no log.
     #[cfg(test)]
     pub(super) fn detached() -> Self {
-        Self(reload::Layer::new(LevelFilter::OFF).1)
+        Self { level: reload::Layer::new(LevelFilter::OFF).1, lost: None, told: 0, _guard: None }
     }
 
     /// Lets everything through that is at least as important as `level`.
     pub(super) fn set_level(&self, level: Level) {
         // It fails only when the subscriber is gone, and then so is the log.
-        let _ = self.0.reload(filter(level));
+        let _ = self.level.reload(filter(level));
+    }
+
+    /// Lines that were lost since it was asked last, since nobody read the log.
+    pub(super) fn take_lost(&mut self) -> usize {
+        let lost = self.lost.as_ref().map_or(0, ErrorCounter::dropped_lines);
+        lost.saturating_sub(std::mem::replace(&mut self.told, lost))
     }
 }
 
@@ -31,20 +51,23 @@ impl LogControl {
 pub(super) fn start(log: &Log) -> LogControl {
     let (level, handle) = reload::Layer::new(filter(log.level));
     let json = match log.format {
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Auto => !io::stderr().is_terminal(),
         LogFormat::Human => false,
         LogFormat::Json => true,
     };
     let registry = tracing_subscriber::registry().with(level);
+    let builder = NonBlockingBuilder::default().thread_name("tern-log");
+    let (writer, guard) = builder.lossy(true).buffered_lines_limit(LINES).finish(io::stderr());
+    let lost = writer.error_counter();
     // It fails only when a log runs already, and that one serves as well.
     let _ = if json {
-        registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
+        registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init()
     } else {
-        let ansi = std::io::stderr().is_terminal();
-        registry.with(fmt::layer().with_target(false).with_ansi(ansi).with_writer(std::io::stderr)).try_init()
+        let ansi = io::stderr().is_terminal();
+        registry.with(fmt::layer().with_target(false).with_ansi(ansi).with_writer(writer)).try_init()
     };
     std::panic::set_hook(Box::new(log_panic));
-    LogControl(handle)
+    LogControl { level: handle, lost: Some(lost), told: 0, _guard: Some(guard) }
 }
 
 /// A panic is a line of the log like any other: the standard library's own words would not be JSON.

@@ -84,6 +84,8 @@ struct Relay {
     server: Server,
     /// Writes what is left of calls.
     recorder: Option<Recorder>,
+    /// With it went what the operator has said: a reload must not announce what was withdrawn.
+    has_lost_announcer: bool,
     /// Dead workers that have been told of.
     dead: usize,
     /// Allocations refused for overload that have been told of.
@@ -150,6 +152,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             peers,
             server,
             recorder,
+            has_lost_announcer: false,
             dead: 0,
             shed: 0,
         };
@@ -175,6 +178,7 @@ impl Relay {
                 error = announcer_died(self.announcing.as_mut()) => {
                     tracing::error!(%error, "the announcer has died and nothing is announced; start the relay again");
                     self.announcing = None;
+                    self.has_lost_announcer = true;
                 }
             }
         }
@@ -222,6 +226,10 @@ impl Relay {
 
     /// At most one line per look.
     fn look_at_load(&mut self) {
+        let lost = self.log.take_lost();
+        if lost > 0 {
+            tracing::warn!(lost, "lines of the log were lost: whoever collects it reads too slowly");
+        }
         let counters = self.server.counters();
         let shed = counters.value("shed", "");
         let fresh = shed.wrapping_sub(std::mem::replace(&mut self.shed, shed));
@@ -255,6 +263,9 @@ impl Relay {
         match (&mut self.announcing, announced) {
             (Some(announcing), announced) => {
                 announcing.reload(announced, &self.server, self.peers.as_ref(), &self.operations);
+            }
+            (None, Some(_)) if self.has_lost_announcer => {
+                tracing::error!("the announcer has died and nothing is announced; start the relay again");
             }
             (None, Some(settings)) => {
                 match Announcing::start(settings, &self.server, self.peers.as_ref(), &self.operations) {
@@ -302,13 +313,17 @@ impl Relay {
         }
         let report = self.server.reload(settings);
         self.look_at_certificates();
+        if !report.needs_restart.is_empty() {
+            tracing::error!(parts = report.needs_restart.join(", "), "not everything could be reloaded");
+        }
+        // The announcer's checks would look for what is not there.
+        if report.applied.is_empty() {
+            return;
+        }
         self.log.set_level(next.log.level);
         self.config = next;
         self.reload_announcing(announced);
         self.reopen_records();
-        if !report.needs_restart.is_empty() {
-            tracing::error!(parts = report.needs_restart.join(", "), "not everything could be reloaded");
-        }
         let keys = |effect: Effect| {
             let keys: Vec<_> =
                 changes.iter().filter(|c| c.effect == effect).map(|c| c.key.as_str()).collect();
@@ -494,6 +509,7 @@ mod tests {
             peers,
             server,
             recorder,
+            has_lost_announcer: false,
             dead: 0,
             shed: 0,
         };

@@ -55,6 +55,7 @@ impl Config {
     #[must_use]
     pub fn with_changes(&self, mut new: Self) -> Self {
         new.server.workers = self.server.workers;
+        new.cores = self.cores;
         new.server.relay_id = self.server.relay_id;
         new.nat_discovery.clone_from(&self.nat_discovery);
         new.dtls.handshake_timeout = self.dtls.handshake_timeout;
@@ -162,11 +163,13 @@ mod tests {
         assert_eq!(found, [key("listener[0].transports"), key("server.relay_id"), key("server.workers")]);
         let (old, mut new) = (config(), config());
         new.server.workers = 3;
+        new.cores = old.cores + 1;
         new.limits.max_allocations = 5;
         new.listener.insert(0, Listener::new("0.0.0.0:1".parse().unwrap(), &[Transport::Tcp]));
         new.listener[1].realm = Some("other".into());
         let next = old.with_changes(new);
         assert_eq!((next.server.workers, next.limits.max_allocations), (0, 5));
+        assert_eq!(next.cores, old.cores, "the machine may have got more, the workers that run have not");
         assert_eq!(next.listener.len(), 1);
         assert_eq!(next.listener[0].realm.as_deref(), Some("other"));
         let added = changes(|config| config.listener.push(config.listener[0].clone()));

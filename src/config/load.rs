@@ -85,6 +85,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut config = read(Section::root(&root, &problems), sources.development.is_some());
     let mut problems = problems.into_inner();
     config.base = sources.file.as_deref().and_then(Path::parent).map(PathBuf::from).unwrap_or_default();
+    config.cores = super::settings::cores();
     config.development.clone_from(&sources.development);
     config.credentials_directory =
         sources.env.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, value)| value.into());
@@ -131,6 +132,7 @@ fn read(mut root: Section<'_>, development: bool) -> Config {
         log: Log::read(root.section("log")),
         base: PathBuf::new(),
         credentials_directory: None,
+        cores: 0,
         development: None,
     };
     check_relay(&relay, &config);

@@ -115,6 +115,9 @@ pub struct Config {
     /// What relative paths start from.
     #[serde(skip)]
     pub base: PathBuf,
+    /// The cores of this machine when it was read: as many workers run if [`Server::workers`] is 0.
+    #[serde(skip)]
+    pub cores: u8,
     /// Where systemd has put the credentials of this service.
     #[serde(skip)]
     pub credentials_directory: Option<PathBuf>,

@@ -38,6 +38,11 @@ pub struct Probe {
     pub peers: Vec<SocketAddr>,
 }
 
+/// Those that this process may use at this moment.
+pub(super) fn cores() -> u8 {
+    available_parallelism().map_or(1, |cores| u8::try_from(cores.get()).unwrap_or(64).min(64))
+}
+
 impl Config {
     /// What a server is started from, or goes on with.
     ///
@@ -87,7 +92,7 @@ impl Config {
         if self.server.workers > 0 {
             return self.server.workers;
         }
-        available_parallelism().map_or(1, |cores| u8::try_from(cores.get()).unwrap_or(64).min(64))
+        if self.cores > 0 { self.cores } else { cores() }
     }
 
     /// The listeners of the file, then those that NAT discovery needs besides.

@@ -365,7 +365,7 @@ fn figures_of_a_quiet_relay_are_good() {
     assert_eq!(found[&0].verdict, Verdict::Good);
     assert_eq!(
         (found[&1].verdict, &*found[&1].detail),
-        (Verdict::Poor, "40000 of 40001 relayed ports are free")
+        (Verdict::Bad, "40000 of 40001 relayed ports are free")
     );
     // A development certificate ends in the year 4096.
     assert_eq!(found[&2].verdict, Verdict::Good);
