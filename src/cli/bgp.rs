@@ -56,7 +56,7 @@ pub(super) struct AnnounceArgs {
 
 /// Withdraw a prefix until it is announced again, whatever the relay's health and through every reload.
 ///
-/// Without a prefix, all of them. The sessions stay, and so do the calls.
+/// Without a prefix, all of them. The sessions stay, and so do the calls. A relay that is started again knows nothing of it.
 #[derive(Debug, Args)]
 pub(super) struct WithdrawArgs {
     /// Only this prefix.

@@ -8,7 +8,8 @@ use super::exit::{Failure, print};
 
 /// Empty the relay: it is announced as the last choice, and new calls go elsewhere.
 ///
-/// Calls that it has go on. What a draining relay is announced with: [announce.draining].
+/// Calls that it has go on. What a draining relay is announced with: [announce.draining]. A relay that is started again knows
+/// nothing of it.
 #[derive(Debug, Args)]
 pub(super) struct DrainArgs {
     #[command(flatten)]

@@ -180,8 +180,8 @@ pub(super) fn why(report: &Report, prefix: Option<Prefix>) -> String {
     for (neighbor, route) in routes(report, prefix) {
         let _ = writeln!(text, "{} to {}: {}", route.prefix, neighbor.name, route_words(route));
         if route.attributes.is_some() && neighbor.state != "established" {
-            let failure =
-                neighbor.last_failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+            let reason = neighbor.halted.as_ref().or(neighbor.last_failure.as_ref());
+            let failure = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
             let _ = writeln!(text, "  there is no session ({}){failure}", neighbor.state.replace('_', " "));
         }
         for reason in &route.why {

@@ -1,5 +1,6 @@
 //! `[[health.check]]` and `[[health.hook]]`: files and commands of the operator.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -102,10 +103,17 @@ impl Hook {
 
 /// Without a shell nobody looks for it, and the working directory of a service is anywhere.
 fn refuse_no_program(section: &Section<'_>, command: &[String]) {
-    if !command.first().is_some_and(|program| program.starts_with('/')) {
+    let Some(program) = command.first().filter(|program| program.starts_with('/')) else {
         section.error(
             "command",
             "expected the whole path of a program first, such as [\"/usr/local/bin/check\", \"-v\"]",
         );
+        return;
+    };
+    // The configuration may be meant for another machine, or the program may come later.
+    match std::fs::metadata(program) {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => {}
+        Ok(_) => section.warn("command", format!("{program} cannot be executed")),
+        Err(error) => section.warn("command", format!("{program}: {error}")),
     }
 }
