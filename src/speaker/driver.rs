@@ -131,7 +131,7 @@ impl Driver {
                 if event.token == WAKER {
                     self.inbox.waker().drain();
                 } else {
-                    self.connections.ready(event, &self.neighbors);
+                    self.connections.ready(self.now.time, event, &self.neighbors);
                 }
             }
             self.pass_on();

@@ -11,6 +11,7 @@ use crate::announce::bgp::NeighborSettings;
 use crate::net::poll::{Interest, Poller};
 use crate::net::tcp::peering::Peering;
 use crate::net::tcp::{Accepted, TcpListener};
+use crate::time::Time;
 
 /// Without a hold time the kernel's patience has to come from somewhere.
 const USER_TIMEOUT: Duration = Duration::from_secs(90);
@@ -80,19 +81,47 @@ pub(super) struct Listening {
     socket: TcpListener,
     asked: SocketAddr,
     keys: Vec<(IpAddr, SecretKey)>,
+    token: u64,
+    /// Until when nobody is let in.
+    paused: Option<Time>,
 }
 
 impl Listening {
     pub(super) fn bind(address: SocketAddr, poller: &Poller, token: u64) -> io::Result<Self> {
         let socket = TcpListener::bind_peering(address)?;
         poller.add(&socket, token, Interest::READ)?;
-        Ok(Self { socket, asked: address, keys: Vec::new() })
+        Ok(Self { socket, asked: address, keys: Vec::new(), token, paused: None })
     }
 
     /// Tells the poller by which number it goes from now on.
-    pub(super) fn number(&self, poller: &Poller, token: u64) {
+    pub(super) fn number(&mut self, poller: &Poller, token: u64) {
+        self.token = token;
+        self.watch(poller);
+    }
+
+    /// Lets nobody in until then. Whoever has come waits in the kernel, and would be told of again at once, for nothing.
+    pub(super) fn pause(&mut self, poller: &Poller, until: Time) {
+        self.paused = Some(until);
+        self.watch(poller);
+    }
+
+    /// When [`Self::tick`] is due.
+    pub(super) const fn deadline(&self) -> Option<Time> {
+        self.paused
+    }
+
+    /// Ends a pause that has lasted long enough.
+    pub(super) fn tick(&mut self, poller: &Poller, now: Time) {
+        if self.paused.is_some_and(|until| until <= now) {
+            self.paused = None;
+            self.watch(poller);
+        }
+    }
+
+    fn watch(&self, poller: &Poller) {
+        let interest = if self.paused.is_some() { Interest::NONE } else { Interest::READ };
         // It fails only for a socket that is not watched.
-        drop(poller.modify(&self.socket, token, Interest::READ));
+        drop(poller.modify(&self.socket, self.token, interest));
     }
 
     /// As the settings have it.

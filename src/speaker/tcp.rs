@@ -26,6 +26,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(9);
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Connections that one look at a listener takes in.
 const ACCEPTS: usize = 16;
+/// For descriptors to become free when the last one was taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What one look at a connection reads.
 pub(super) const READ: usize = 64 * 1024;
 
@@ -186,11 +188,15 @@ impl Connections {
 
     /// When something is given up.
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.connections.values().filter_map(Connection::until).min()
+        let paused = self.listeners.iter().filter_map(Listening::deadline);
+        self.connections.values().filter_map(Connection::until).chain(paused).min()
     }
 
     /// Gives up what has had its time.
     pub(super) fn tick(&mut self, now: Time) {
+        for listener in &mut self.listeners {
+            listener.tick(&self.poller, now);
+        }
         let due = |connection: &Connection| connection.until().is_some_and(|until| until <= now);
         let due: Vec<_> =
             self.connections.iter().filter(|(_, connection)| due(connection)).map(|(id, _)| *id).collect();
@@ -206,10 +212,10 @@ impl Connections {
     }
 
     /// Does what the poller says can be done.
-    pub(super) fn ready(&mut self, event: Event, neighbors: &Neighbors) {
+    pub(super) fn ready(&mut self, now: Time, event: Event, neighbors: &Neighbors) {
         let number = event.token & !KIND;
         match event.token & KIND {
-            LISTENER => self.accept(usize::try_from(number).unwrap_or(usize::MAX), neighbors),
+            LISTENER => self.accept(now, usize::try_from(number).unwrap_or(usize::MAX), neighbors),
             CONNECTION => {
                 if let Ok(id) = u32::try_from(number) {
                     self.connection_ready(ConnectionId(id), event);
@@ -219,18 +225,24 @@ impl Connections {
         }
     }
 
-    fn accept(&mut self, index: usize, neighbors: &Neighbors) {
+    fn accept(&mut self, now: Time, index: usize, neighbors: &Neighbors) {
         for _ in 0..ACCEPTS {
             let Some(listener) = self.listeners.get(index) else { return };
             match listener.accept() {
                 Ok(Some(accepted)) => self.admit(accepted, index, neighbors),
                 Ok(None) => return,
                 Err(error) => {
-                    // Without descriptors. Whoever came is left in the queue, and this is tried again with the next turn.
+                    // Without descriptors. Whoever came is left in the queue.
                     tracing::debug!(%error, "a neighbour's connection cannot be accepted");
-                    return;
+                    return self.pause(now, index);
                 }
             }
+        }
+    }
+
+    fn pause(&mut self, now: Time, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.pause(&self.poller, now + ACCEPT_PAUSE);
         }
     }
 
@@ -367,5 +379,44 @@ fn describe(error: &io::Error, remote: SocketAddr, peering: &Peering<'_>) -> Str
             "this kernel has no TCP MD5 (CONFIG_TCP_MD5SIG)".to_owned()
         }
         _ => words(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::poll::Events;
+
+    #[test]
+    fn a_listener_that_cannot_accept_is_left_alone_for_a_while_and_then_tried_again() {
+        let poller = Arc::new(Poller::new().unwrap());
+        let mut connections = Connections::new(Arc::clone(&poller));
+        connections.listen(&["127.0.77.41:0".parse().unwrap()], &Neighbors::default()).unwrap();
+        let stranger = std::net::TcpStream::connect(connections.listening()[0]).unwrap();
+        let mut events = Events::with_capacity(4);
+        let mut told = |patience| {
+            poller.wait(&mut events, Some(patience)).unwrap();
+            events.iter().map(|event| event.token).collect::<Vec<_>>()
+        };
+        assert_eq!(told(Duration::from_secs(60)), [LISTENER]);
+        connections.pause(Time::ZERO, 0);
+        assert!(told(Duration::ZERO).is_empty(), "it would be told of for ever");
+        let until = Time::ZERO + ACCEPT_PAUSE;
+        assert_eq!(connections.deadline(), Some(until));
+        connections.tick(Time::ZERO);
+        // Nor does a reload end the pause.
+        let listening = connections.listeners[0].asked();
+        connections.listen(&[listening], &Neighbors::default()).unwrap();
+        assert!(told(Duration::ZERO).is_empty());
+        connections.tick(until);
+        assert_eq!(connections.deadline(), None);
+        assert_eq!(told(Duration::from_secs(60)), [LISTENER]);
+        connections.ready(
+            until,
+            Event { token: LISTENER, readable: true, writable: false, error: false, hangup: false },
+            &Neighbors::default(),
+        );
+        assert_eq!(connections.refused(), 1, "whoever waited was looked at");
+        drop(stranger);
     }
 }
