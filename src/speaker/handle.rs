@@ -6,6 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -107,13 +108,24 @@ pub struct View {
 #[derive(Clone, Debug)]
 pub struct Handle {
     mail: SyncSender<Mail>,
+    ending: Arc<Ending>,
     waker: Waker,
+}
+
+/// The wish to end goes beside the mailbox, which may be full.
+#[derive(Debug, Default)]
+struct Ending {
+    /// How often it was said and not yet read.
+    asked: AtomicU32,
+    /// Nobody reads any more.
+    ended: AtomicBool,
 }
 
 /// The other end.
 #[derive(Debug)]
 pub struct Inbox {
     mail: Receiver<Mail>,
+    ending: Arc<Ending>,
     waker: Waker,
 }
 
@@ -125,7 +137,9 @@ impl Handle {
     pub fn new() -> io::Result<(Self, Inbox)> {
         let (sender, receiver) = sync_channel(MAIL);
         let waker = Waker::new()?;
-        Ok((Self { mail: sender, waker: waker.clone() }, Inbox { mail: receiver, waker }))
+        let ending = Arc::new(Ending::default());
+        let inbox = Inbox { mail: receiver, ending: Arc::clone(&ending), waker: waker.clone() };
+        Ok((Self { mail: sender, ending, waker }, inbox))
     }
 
     /// How things are. Waits up to two seconds.
@@ -202,11 +216,17 @@ impl Handle {
     }
 
     /// Withdraws, lingers, ends the sessions and then the thread. Said twice, nothing is waited for any more.
+    /// It needs no room in the mailbox, and is read before what is there.
     ///
     /// # Errors
-    /// It has ended already, or cannot be reached.
+    /// It has ended already.
     pub fn shutdown(&self) -> Result<(), Silence> {
-        self.send(Mail::Shutdown)
+        if self.ending.ended.load(Ordering::Acquire) {
+            return Err(Silence::Ended);
+        }
+        self.ending.asked.fetch_add(1, Ordering::AcqRel);
+        self.waker.wake();
+        Ok(())
     }
 
     /// Puts something into the mailbox.
@@ -241,6 +261,11 @@ impl Handle {
 impl Inbox {
     /// The next message, if there is one.
     pub fn next(&self) -> Option<Mail> {
+        let asked =
+            self.ending.asked.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+        if asked.is_ok() {
+            return Some(Mail::Shutdown);
+        }
         self.mail.try_recv().ok()
     }
 
@@ -248,6 +273,12 @@ impl Inbox {
     #[must_use]
     pub const fn waker(&self) -> &Waker {
         &self.waker
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.ending.ended.store(true, Ordering::Release);
     }
 }
 
@@ -280,7 +311,21 @@ mod tests {
             handle.begin_check().unwrap();
         }
         assert_eq!(handle.begin_check(), Err(Silence::Busy));
-        assert!(inbox.next().is_some());
-        assert_eq!(handle.shutdown(), Ok(()));
+        assert!(matches!(inbox.next(), Some(Mail::CheckNow(None))));
+    }
+
+    #[test]
+    fn the_wish_to_end_comes_through_a_full_mailbox_as_often_as_it_was_said() {
+        let (handle, inbox) = Handle::new().unwrap();
+        while handle.begin_check().is_ok() {}
+        for _ in 0..2 {
+            assert_eq!(handle.shutdown(), Ok(()));
+        }
+        for _ in 0..2 {
+            assert!(matches!(inbox.next(), Some(Mail::Shutdown)));
+        }
+        assert!(matches!(inbox.next(), Some(Mail::CheckNow(None))));
+        drop(inbox);
+        assert_eq!(handle.shutdown(), Err(Silence::Ended));
     }
 }

@@ -45,6 +45,11 @@ use crate::metrics::Heart;
 use checks::CheckKind;
 use driver::Driver;
 
+/// For the announcer's thread to end; longer than it waits for those of its own.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// Between two looks whether a thread has ended.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// Whoever runs the checks. What they find goes to the mailbox ([`Mail::Report`]).
 pub trait RunChecks: Send {
     /// Runs one. A run of the same check that is under way is given up. Never waits.
@@ -152,11 +157,24 @@ impl Drop for Speaker {
         let Some(thread) = self.thread.take() else { return };
         // Once to withdraw, once more for not to linger.
         for _ in 0..2 {
-            while self.handle.shutdown() == Err(Silence::Busy) {
-                thread::sleep(Duration::from_millis(1));
-            }
+            // One that has ended need not be told.
+            let _ = self.handle.shutdown();
         }
         // One that panicked was told of by `ended`.
-        drop(thread.join());
+        join_within(thread, PATIENCE);
     }
+}
+
+/// Waits for the end of a thread. One that hangs is left to the end of the process.
+fn join_within(thread: JoinHandle<()>, patience: Duration) {
+    let looks = patience.as_millis() / LOOK.as_millis();
+    for _ in 0..looks {
+        if thread.is_finished() {
+            drop(thread.join());
+            return;
+        }
+        thread::sleep(LOOK);
+    }
+    let name = thread.thread().name().unwrap_or_default();
+    tracing::warn!(name, "a thread does not end and is left behind");
 }

@@ -381,3 +381,11 @@ fn an_announcer_that_is_dropped_ends_its_thread() {
     drop(rig);
     assert_eq!(handle.view(), Err(Silence::Ended));
 }
+
+#[test]
+fn a_thread_that_hangs_is_not_waited_for_for_ever() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let hung = thread::spawn(move || drop(released.recv()));
+    join_within(hung, Duration::from_millis(20));
+    drop(release);
+}

@@ -36,6 +36,8 @@ use crate::net::poll::Waker;
 
 /// Orders that may wait for a thread. More are dropped: the thread hangs then, and its checks are overdue anyway.
 const ORDERS: usize = 4096;
+/// For a thread to end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a report is told: by either thread.
 pub type OnReport = Arc<dyn Fn(CheckId, u32, Report) + Send + Sync>;
@@ -137,14 +139,14 @@ impl<T> Hand<T> {
     }
 }
 
-/// Neither thread waits for anything longer than a turn.
+/// Neither thread waits for anything longer than a turn; should one hang all the same, it is left behind.
 impl<T> Drop for Hand<T> {
     fn drop(&mut self) {
         // Nobody orders any more.
         self.orders = None;
         self.wake();
         if let Some(thread) = self.thread.take() {
-            drop(thread.join());
+            super::join_within(thread, PATIENCE);
         }
     }
 }
