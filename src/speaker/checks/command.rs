@@ -73,6 +73,14 @@ impl Running {
         }
     }
 
+    /// Kills it and waits until it is gone.
+    pub(super) fn end(&mut self) {
+        self.kill();
+        // It fails only if it was waited for already.
+        drop(self.child.wait());
+        self.gone = true;
+    }
+
     /// Whether nothing of it is left to be waited for.
     pub(super) fn is_gone(&mut self) -> bool {
         self.gone = self.gone || !matches!(self.child.try_wait(), Ok(None));

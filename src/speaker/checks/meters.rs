@@ -50,11 +50,6 @@ pub(super) fn judge(kind: &CheckKind, context: &Context, memory: &mut Memory, re
         CheckKind::Ports { percent } => judge_ports(context.shared.room(&context.settings), *percent),
         CheckKind::Quota { percent } => judge_quota(context.shared.room(&context.settings), *percent),
         CheckKind::Certificate { days } => judge_certificates(&context.certificates, *days, reading.now.unix),
-        CheckKind::File { path, present } => match (path.exists(), present) {
-            (true, true) | (false, false) => good(),
-            (true, false) => bad(format!("{} is there", path.display())),
-            (false, true) => bad(format!("{} is not there", path.display())),
-        },
         CheckKind::QueueLoss { percent } => {
             compare(context, &mut memory.last, reading, 0, |last, now| judge_loss(last, now, *percent))
         }
@@ -77,9 +72,10 @@ pub(super) fn judge(kind: &CheckKind, context: &Context, memory: &mut Memory, re
             let Memory { last, jumped } = memory;
             compare(context, last, reading, 0, |last, now| judge_clock(last, now, *step, jumped))
         }
-        CheckKind::SelfTest(_) | CheckKind::Heartbeat { .. } | CheckKind::Command { .. } => {
-            bad("this is no measurement")
-        }
+        CheckKind::SelfTest(_)
+        | CheckKind::Heartbeat { .. }
+        | CheckKind::File { .. }
+        | CheckKind::Command { .. } => bad("this is no measurement"),
     }
 }
 

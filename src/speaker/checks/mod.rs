@@ -1,10 +1,11 @@
 //! The checks of this relay's health: what is asked, on two threads of their own, and reported in words.
 //!
 //! "tern-selftest" makes test calls through the relay's own listeners and workers ([`SelfTest`]); "tern-checks" looks at
-//! everything else. Neither ever waits for a worker, for the control plane, or for one check before the next: a check that
-//! hangs hangs alone. The announcer says when a check is to run and how long it may take ([`RunChecks::run`]); the report
-//! comes by the callback, from either thread. What is reported after that time is ignored there, so reasons are told a
-//! little earlier than that. If a thread cannot go on, its checks report nothing any more, which takes the relay down.
+//! everything else, and has helpers for files and programs, which dead storage holds. Neither ever waits for a worker, for
+//! the control plane, or for one check before the next: a check that hangs hangs alone. The announcer says when a check is
+//! to run and how long it may take ([`RunChecks::run`]); the report comes by the callback, from either thread. What is
+//! reported after that time is ignored there, so reasons are told a little earlier than that. If a thread cannot go on, its
+//! checks report nothing any more, which takes the relay down.
 
 mod attempt;
 mod call;
@@ -13,6 +14,7 @@ mod command;
 mod context;
 mod echo;
 mod fault;
+mod helpers;
 mod kind;
 mod meters;
 mod plain;

@@ -1,5 +1,5 @@
-//! The thread of all checks but test calls, "tern-checks". Most are a look at numbers; hearts and commands take their time,
-//! during which the thread looks after them every few milliseconds and otherwise goes on.
+//! The thread of all checks but test calls, "tern-checks". Most are a look at numbers; hearts, files and commands take their
+//! time, during which the thread looks after them every few milliseconds and otherwise goes on.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::command::Running;
 use super::context::SharedContext;
+use super::helpers::{Helped, Helpers};
 use super::meters::{self, Memory};
 use super::selftest::patience;
 use super::{CheckKind, OnReport, Order};
@@ -22,6 +23,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What takes its time.
 enum Waiting {
     Heart { heart: Heart, question: u64 },
+    Helped(Helped),
     Command(Running),
 }
 
@@ -41,6 +43,7 @@ pub(super) struct Watcher {
     clock: Clock,
     pending: Vec<Pending>,
     memories: HashMap<CheckId, Memory>,
+    helpers: Helpers,
     /// Killed, and not yet gone.
     dying: Vec<Running>,
 }
@@ -54,6 +57,7 @@ impl Watcher {
             clock: Clock::new(),
             pending: Vec::new(),
             memories: HashMap::new(),
+            helpers: Helpers::default(),
             dying: Vec::new(),
         }
     }
@@ -68,7 +72,7 @@ impl Watcher {
                 self.orders.recv_timeout(LOOK)
             };
             match order {
-                Ok(Order::Run { check, run, what, timeout }) => self.begin(check, run, &what, timeout),
+                Ok(Order::Run { check, run, what, timeout }) => self.begin(check, run, what, timeout),
                 Ok(Order::Forget) => {
                     self.memories.clear();
                     self.give_up(|_| true);
@@ -80,15 +84,15 @@ impl Watcher {
         }
     }
 
-    fn begin(&mut self, check: CheckId, run: u32, kind: &CheckKind, timeout: Duration) {
+    fn begin(&mut self, check: CheckId, run: u32, kind: CheckKind, timeout: Duration) {
         self.give_up(|pending| pending.check == check);
         let waiting = if let CheckKind::Heartbeat { worker } = kind {
-            self.ask(*worker)
-        } else if let CheckKind::Command { argv } = kind {
-            Running::start(argv).map(Waiting::Command)
+            self.ask(worker)
+        } else if matches!(kind, CheckKind::File { .. } | CheckKind::Command { .. }) {
+            self.helpers.start(check, kind).map(Waiting::Helped)
         } else {
             let memory = self.memories.entry(check).or_default();
-            Err(meters::judge(kind, &self.context.load(), memory, self.clock.read()))
+            Err(meters::judge(&kind, &self.context.load(), memory, self.clock.read()))
         };
         match waiting {
             Ok(waiting) => {
@@ -111,7 +115,7 @@ impl Watcher {
         let now = self.clock.now().time;
         let mut place = 0;
         while let Some(pending) = self.pending.get_mut(place) {
-            let Some(report) = pending.look(now) else {
+            let Some(report) = pending.look(now, &mut self.helpers) else {
                 place += 1;
                 continue;
             };
@@ -142,11 +146,20 @@ impl Watcher {
 }
 
 impl Pending {
-    fn look(&mut self, now: Time) -> Option<Report> {
+    fn look(&mut self, now: Time, helpers: &mut Helpers) -> Option<Report> {
         let report = match &mut self.waiting {
             Waiting::Heart { heart, question } => {
                 heart.answered(*question).then(|| Report::new(Verdict::Good, "it turns"))
             }
+            Waiting::Helped(helped) => match helped.look(helpers) {
+                Some(Ok(mut command)) => {
+                    let report = command.look();
+                    self.waiting = Waiting::Command(command);
+                    report
+                }
+                Some(Err(report)) => Some(report),
+                None => None,
+            },
             Waiting::Command(command) => command.look(),
         };
         report.or_else(|| (now >= self.deadline).then(|| self.overdue(now)))
@@ -158,6 +171,7 @@ impl Pending {
             Waiting::Heart { heart, .. } => {
                 format!("worker {} hangs: no turn for {waited} ms", heart.worker())
             }
+            Waiting::Helped(helped) => format!("{}: no answer for {waited} ms", helped.complaint()),
             Waiting::Command(_) => format!("it did not end within {waited} ms and was killed"),
         };
         Report::new(Verdict::Bad, text)
