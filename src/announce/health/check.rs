@@ -19,6 +19,8 @@ pub(super) struct Check {
     /// Where its runs lie within the interval, so that checks do not all run at once.
     phase: Duration,
     counts_as: Option<Verdict>,
+    /// Reports that have come so far, while they have not settled what it counts as.
+    undecided: u32,
     /// Reports in a row that were bad, that were not bad, that were good, that were not good.
     bad: u32,
     bearable: u32,
@@ -47,6 +49,7 @@ impl Check {
             settings,
             phase,
             counts_as: None,
+            undecided: 0,
             bad: 0,
             bearable: 0,
             good: 0,
@@ -73,6 +76,11 @@ impl Check {
 
     pub(super) const fn counts_as(&self) -> Option<Verdict> {
         self.counts_as
+    }
+
+    /// Whether nothing may get better before it has run often enough. What weighs nothing is for the operator to see.
+    pub(super) const fn is_awaited(&self) -> bool {
+        self.counts_as.is_none() && self.settings.weight > 0
     }
 
     /// The last report in words.
@@ -142,9 +150,12 @@ impl Check {
         self.bearable = next(self.bearable, !is_bad);
         self.good = next(self.good, is_good);
         self.unwell = next(self.unwell, !is_good);
+        self.undecided = next(self.undecided, self.counts_as.is_none());
     }
 
-    /// What it counts as from now on: `fall` reports for the worse or `rise` for the better make the difference.
+    /// What it counts as from now on: `fall` reports for the worse or `rise` for the better make the difference. One that
+    /// has not agreed with itself for as long as both together has failed: undecided for good, it would keep a relay that
+    /// starts from ever being judged.
     fn judge(&self) -> Option<Verdict> {
         let (rise, fall) = (u32::from(self.settings.rise.max(1)), u32::from(self.settings.fall.max(1)));
         let is_down = self.bad >= fall;
@@ -154,6 +165,7 @@ impl Check {
             _ if is_down => Some(Verdict::Bad),
             None | Some(Verdict::Bad) if is_well => Some(Verdict::Good),
             None | Some(Verdict::Bad) if is_up => Some(Verdict::Poor),
+            None if self.undecided >= rise.saturating_add(fall) => Some(Verdict::Bad),
             Some(Verdict::Good) if self.unwell >= fall => Some(Verdict::Poor),
             Some(Verdict::Poor) if is_well => Some(Verdict::Good),
             unchanged => unchanged,

@@ -92,7 +92,7 @@ impl Monitor {
     /// Whether it has been up since it was started: down means failed, and not merely unknown.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        self.gate.was_up() || self.checks.iter().all(|check| check.counts_as().is_some())
+        self.gate.was_up() || !self.checks.iter().any(Check::is_awaited)
     }
 
     /// Lets time pass: runs what is due, gives up what has not answered. Only this does, so that reports which have come
@@ -276,7 +276,7 @@ impl Monitor {
         }
     }
 
-    /// What the checks say. While one of them is unknown nothing gets better.
+    /// What the checks say. While one of weight is unknown nothing gets better.
     fn level(&self) -> Level {
         let score = self.score();
         let is_poor = self.checks.iter().any(|check| check.counts_as() == Some(Verdict::Poor));
@@ -287,7 +287,7 @@ impl Monitor {
         } else {
             Level::Healthy
         };
-        let is_unknown = self.checks.iter().any(|check| check.counts_as().is_none());
+        let is_unknown = self.checks.iter().any(Check::is_awaited);
         if is_unknown { known.max(self.gate.level()) } else { known }
     }
 

@@ -487,3 +487,43 @@ fn a_monitor_that_is_stopped_runs_nothing() {
     assert_eq!(bench.runs.len(), 0);
     assert_eq!(bench.states(), []);
 }
+
+#[test]
+fn a_check_that_never_agrees_with_itself_has_failed_instead_of_staying_unknown() {
+    let (good, bad) = (Verdict::Good, Verdict::Bad);
+    for pattern in [&[good, bad][..], &[good, good, bad]] {
+        let mut bench = Bench::new(plain(vec![check("a"), check("b")]));
+        bench.latency = Duration::ZERO;
+        for (verdict, number) in pattern.iter().cycle().zip(1..=40) {
+            bench.say(0, Some(*verdict));
+            let runs = bench.runs.iter().filter(|run| run.1 == 0).count();
+            while bench.runs.iter().filter(|run| run.1 == 0).count() == runs {
+                bench.run(MS);
+            }
+            let expected = (number >= 5).then_some(bad);
+            assert_eq!(view(&bench).checks[0].counts_as, expected, "{pattern:?} {number}");
+        }
+        assert!(bench.monitor.is_known());
+        assert_eq!((bench.monitor.state(), bench.alerts()), (State::Down, 1));
+        assert_eq!(view(&bench).reasons[0], "`a` has failed: said so");
+        bench.say(0, Some(good));
+        bench.run(30 * SECOND);
+        assert_eq!(bench.monitor.state(), State::Healthy);
+    }
+}
+
+#[test]
+fn a_check_that_weighs_nothing_is_not_waited_for() {
+    let idle = CheckSettings { weight: 0, timeout: 10 * SECOND, ..check("idle") };
+    let mut bench = Bench::new(plain(vec![check("a"), idle]));
+    bench.answers = vec![Some(Verdict::Bad), None];
+    bench.monitor.advance(bench.now);
+    assert!(!bench.monitor.is_known());
+    bench.run(300 * MS);
+    assert_eq!(view(&bench).checks[1].counts_as, None);
+    assert!(bench.monitor.is_known());
+    bench.say(0, Some(Verdict::Good));
+    bench.run(3 * SECOND);
+    assert_eq!(view(&bench).checks[1].counts_as, None);
+    assert_eq!(bench.monitor.state(), State::Healthy);
+}
