@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use super::bgp::{self, Speaker};
 use super::health::{Monitor, Output, Transition};
-use super::policy::{Origin, Overrides, Situation, Word};
+use super::policy::{Origin, Overrides, Situation, Standing, Word};
 use super::rpki::{self, Client};
 use super::table::Table;
 use super::{Action, Change, ConnectionId, Event, Input, NeighborId, Owner, RouteView, Settings, View};
 use crate::time::{Now, Time};
 use crate::wire::bgp::Prefix;
 
-/// So long a relay that starts waits for the first answer of an RPKI cache, so that it does not announce what it has to
-/// withdraw at once. A cache takes a fraction of this.
+/// So long a relay that starts, or has other caches or prefixes, waits for the first answer of an RPKI cache, so that it does
+/// not announce what it has to withdraw at once, nor the other way round. A cache takes a fraction of this.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How far the end has come.
@@ -35,6 +35,8 @@ pub struct Announcer {
     rpki: Client,
     /// Until then a prefix of which no cache has spoken waits.
     patience: Option<Time>,
+    /// Unless it is one of these, which were announced before patience began, and stay so.
+    kept: Vec<Prefix>,
     table: Table,
     /// What the table follows from, besides what `is_stale` stands for.
     situation: Situation,
@@ -57,6 +59,7 @@ impl Announcer {
             rpki: Client::new(caches(&settings), &prefixes(&settings), seed),
             speaker: Speaker::new(now, &settings.bgp),
             patience: settings.rpki.as_ref().map(|_| now.time + PATIENCE),
+            kept: Vec::new(),
             situation: situation(&monitor, &settings, Life::Running),
             monitor,
             settings,
@@ -162,6 +165,7 @@ impl Announcer {
         self.speaker.handle(now, bgp::Input::Tick);
         self.rpki.handle(now, rpki::Input::Tick);
         if self.patience.take_if(|until| *until <= now.time).is_some() {
+            self.rpki.forget_retired();
             self.is_stale = true;
         }
     }
@@ -206,8 +210,25 @@ impl Announcer {
         self.monitor.reload(now, settings.health.clone());
         self.speaker.reload(now, &settings.bgp);
         self.rpki.reload(now, caches(&settings), &prefixes(&settings));
+        if settings.rpki.is_none() {
+            self.patience = None;
+        } else if asks_otherwise(&self.settings, &settings) {
+            self.patience = Some(now.time + PATIENCE);
+            self.kept = self.table.announced_freely();
+        }
         self.settings = settings;
         self.is_stale = true;
+    }
+
+    /// What the RPKI says of a prefix, or will say soon.
+    fn origin(&self, prefix: &Prefix) -> Origin {
+        let Some(rpki) = &self.settings.rpki else { return Origin::default() };
+        let origin = self.rpki.origin(prefix, rpki, self.patience.is_some());
+        if origin.standing == Standing::Awaited && self.kept.contains(prefix) {
+            let said = "RPKI: waiting for the first answer of a cache; announced as before meanwhile";
+            return Origin { standing: Standing::Free, said: Some(said.to_owned()) };
+        }
+        origin
     }
 
     /// Withdraws, and lets the sessions stand for a while. The second time nothing is waited for.
@@ -236,10 +257,7 @@ impl Announcer {
         let mut events = Vec::new();
         if self.is_stale || situation != self.situation {
             (self.situation, self.is_stale) = (situation, false);
-            let (rpki, is_awaited) = (self.settings.rpki.as_ref(), self.patience.is_some());
-            let origin = |prefix: &Prefix| {
-                rpki.map_or_else(Origin::default, |rpki| self.rpki.origin(prefix, rpki, is_awaited))
-            };
+            let origin = |prefix: &Prefix| self.origin(prefix);
             let table = Table::decide(&self.settings, &situation, &self.overrides, origin);
             events = table.changes_since(&self.table);
             self.table = table;
@@ -301,6 +319,13 @@ fn situation(monitor: &Monitor, settings: &Settings, life: Life) -> Situation {
 
 fn caches(settings: &Settings) -> &[String] {
     settings.rpki.as_ref().map_or(&[], |rpki| rpki.caches.as_slice())
+}
+
+/// Whether caches have to answer first for what is now configured.
+fn asks_otherwise(before: &Settings, after: &Settings) -> bool {
+    before.rpki.is_some() != after.rpki.is_some()
+        || caches(before) != caches(after)
+        || prefixes(before) != prefixes(after)
 }
 
 /// All that may be announced to anybody.

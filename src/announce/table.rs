@@ -72,6 +72,12 @@ impl Table {
         prefixes
     }
 
+    /// What at least one neighbour is to hear, and not only by force.
+    pub(super) fn announced_freely(&self) -> Vec<Prefix> {
+        let rows = self.rows.iter().filter(|row| row.is_announced() && row.origin.standing == Standing::Free);
+        rows.map(|row| row.prefix).collect()
+    }
+
     fn refuses(&self, prefix: &Prefix) -> bool {
         self.rows.iter().any(|row| row.prefix == *prefix && row.is_refused())
     }

@@ -117,6 +117,8 @@ pub struct CacheView {
 #[derive(Debug)]
 pub struct Client {
     caches: Vec<Cache>,
+    /// Not configured any more, and still believed until one that is has answered.
+    retired: Vec<Cache>,
     prefixes: Vec<Prefix>,
     context: Context,
 }
@@ -155,13 +157,14 @@ impl Client {
             actions: VecDeque::new(),
             changed: false,
         };
-        let mut client = Self { caches: Vec::new(), prefixes: Vec::new(), context };
+        let mut client = Self { caches: Vec::new(), retired: Vec::new(), prefixes: Vec::new(), context };
         client.set(caches, prefixes);
         client
     }
 
     /// Other settings. Sessions with caches that are still configured go on; if there are other prefixes, they begin anew,
-    /// and what is known of the prefixes that stay is used until then.
+    /// and what is known of the prefixes that stay is used until then. What caches have said that are no longer configured
+    /// is used until one that is has data, or until [`Client::forget_retired`].
     pub fn reload(&mut self, now: Now, caches: &[String], prefixes: &[Prefix]) {
         self.context.now = now;
         self.set(caches, prefixes);
@@ -173,16 +176,27 @@ impl Client {
         let mut before = std::mem::take(&mut self.caches);
         // A connection is asked for by one octet.
         for name in names.iter().take(usize::from(u8::MAX)) {
-            let known = before.iter().position(|cache| cache.name() == name);
-            self.caches.push(known.map_or_else(|| Cache::new(name), |place| before.swap_remove(place)));
+            let back = |mut cache: Cache| {
+                cache.restart(&mut self.context);
+                cache
+            };
+            let known = take(&mut before, name).or_else(|| take(&mut self.retired, name).map(back));
+            self.caches.push(known.unwrap_or_else(|| Cache::new(name)));
         }
-        for mut cache in before {
-            cache.abandon(&mut self.context);
-        }
+        before.iter_mut().for_each(|cache| cache.abandon(&mut self.context));
+        before.append(&mut self.retired);
+        before.retain(|cache| cache.records().is_some() && !names.is_empty());
+        self.retired = before;
         if self.prefixes != prefixes {
             self.prefixes = prefixes.to_vec();
             self.caches.iter_mut().for_each(|cache| cache.restart(&mut self.context));
         }
+    }
+
+    /// Nobody waits any longer for a cache to take the place of those that are no longer configured.
+    pub fn forget_retired(&mut self) {
+        self.context.changed |= !self.retired.is_empty();
+        self.retired.clear();
     }
 
     /// Takes what has happened. What is due by `now` is done whatever the input is.
@@ -209,6 +223,11 @@ impl Client {
         for (cache, place) in self.caches.iter_mut().zip(0..) {
             cache.tick(&mut self.context, place);
         }
+        // These have no connection and want none; their data expires as any.
+        self.retired.iter_mut().for_each(|cache| cache.tick(&mut self.context, 0));
+        if self.caches.iter().any(|cache| cache.records().is_some()) {
+            self.forget_retired();
+        }
     }
 
     /// The next thing to do.
@@ -219,7 +238,7 @@ impl Client {
     /// When to call [`Client::handle`] again at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        self.caches.iter().map(Cache::deadline).min()
+        self.all().map(Cache::deadline).min()
     }
 
     /// Whether what [`Client::origin`] says may be another than when this was last asked.
@@ -227,10 +246,15 @@ impl Client {
         std::mem::replace(&mut self.context.changed, false)
     }
 
+    /// In the order in which they are believed.
+    fn all(&self) -> impl Iterator<Item = &Cache> {
+        self.caches.iter().chain(&self.retired)
+    }
+
     /// What the first cache that has data says of `prefix`, announced by `origin`.
     #[must_use]
     pub fn validity(&self, prefix: &Prefix, origin: Asn) -> Validity {
-        let records = self.caches.iter().filter_map(Cache::records);
+        let records = self.all().filter_map(Cache::records);
         let mut told = records.filter_map(|records| records.validity(prefix, origin));
         told.next().unwrap_or(Validity::Unknown("no cache has answered"))
     }
@@ -264,4 +288,9 @@ impl Client {
     pub fn view(&self, now: Now) -> Vec<CacheView> {
         self.caches.iter().map(|cache| cache.view(now)).collect()
     }
+}
+
+fn take(caches: &mut Vec<Cache>, name: &str) -> Option<Cache> {
+    let place = caches.iter().position(|cache| cache.name() == name)?;
+    Some(caches.remove(place))
 }

@@ -516,3 +516,33 @@ fn caches_that_stay_configured_keep_their_connections_and_others_lose_them() {
     rig.say(connects[1].0, &[response(7), end(7, 1)]);
     assert_eq!(rig.validity(), Validity::NotFound);
 }
+
+#[test]
+fn data_of_a_cache_that_is_no_longer_configured_is_used_until_another_has_answered() {
+    let mut rig = Rig::new(1);
+    let old = rig.synchronised(&[record(true, OURS, 24, 64500)]);
+    rig.client.reload(rig.now, &["other:1".to_owned()], &[prefix(OURS)]);
+    rig.collect();
+    assert!(rig.actions.contains(&Action::Abort { connection: old }));
+    assert_eq!(rig.validity(), Validity::Valid);
+    let connection = rig.connect();
+    let brief = [1, 300, 100, 600].map(u32::to_be_bytes);
+    rig.say(connection, &[response(8), record(true, OURS, 24, 64501), pdu(1, 7, 8, brief.as_flattened())]);
+    assert!(matches!(rig.validity(), Validity::Invalid(_)));
+    rig.run(seconds(601));
+    assert!(rig.is_unknown(), "what was said before is not come back to");
+
+    let mut rig = Rig::new(1);
+    rig.synchronised(&[record(true, OURS, 24, 64500)]);
+    rig.client.reload(rig.now, &["other:1".to_owned()], &[prefix(OURS)]);
+    rig.run(seconds(7201));
+    assert!(rig.is_unknown(), "it expires as any");
+
+    let mut rig = Rig::new(1);
+    rig.synchronised(&[record(true, OURS, 24, 64500)]);
+    rig.client.reload(rig.now, &["other:1".to_owned()], &[prefix(OURS)]);
+    rig.client.reload(rig.now, &names(1), &[prefix(OURS)]);
+    rig.collect();
+    assert_eq!((rig.validity(), rig.view().records), (Validity::Valid, 1), "it is configured again");
+    assert_eq!(rig.connects().len(), 2, "one for each that was new");
+}

@@ -318,6 +318,108 @@ fn an_origin_that_the_rpki_allows_is_announced_as_soon_as_that_is_known() {
     assert_eq!(lab.router.med(0), None);
 }
 
+/// The same with another prefix, of which the cache of the lab has no record.
+fn and_another_prefix(mut settings: Settings) -> Settings {
+    let exports = &mut settings.bgp.neighbors[0].exports;
+    exports.push(exports[0].clone());
+    exports[1].prefix = prefix("198.51.100.0/24");
+    settings
+}
+
+fn with_cache(name: &str, mut settings: Settings) -> Settings {
+    settings.rpki.as_mut().unwrap().caches = vec![name.to_owned()];
+    settings
+}
+
+fn told(lab: &Lab) -> Vec<String> {
+    lab.router.routes(0).map(|route| route.1.to_string()).collect()
+}
+
+/// A relay whose cache allows what it announces.
+fn allowed(settings: &Settings) -> Lab {
+    let mut lab = Lab::new(vec![settings.clone()]);
+    lab.run(SECOND);
+    lab.answer_rpki(0, 64_600);
+    lab.run(9 * SECOND);
+    assert_eq!(told(&lab), ["192.0.2.1/32"]);
+    lab
+}
+
+#[test]
+fn a_prefix_that_a_reload_adds_waits_for_the_cache_and_the_others_stay() {
+    let settings = with_rpki(Doubt::Withdraw, Doubt::Announce);
+    for answers in [true, false] {
+        let mut lab = allowed(&settings);
+        lab.tell(0, Input::Reload(Box::new(and_another_prefix(settings.clone()))));
+        lab.run(2 * SECOND);
+        assert_eq!((told(&lab), lab.router.updates), (vec!["192.0.2.1/32".to_owned()], 1));
+        if answers {
+            lab.answer_rpki(0, 64_600);
+            lab.run(LATENCY);
+        } else {
+            lab.run(SECOND - MS);
+            assert_eq!(told(&lab).len(), 1);
+            lab.run(2 * MS);
+        }
+        assert_eq!((told(&lab).len(), lab.router.updates), (2, 2), "{answers}");
+        lab.run(60 * SECOND);
+        assert_eq!((told(&lab).len(), lab.router.updates), (2, 2), "{answers}");
+    }
+}
+
+#[test]
+fn what_was_announced_before_there_was_rpki_stays_while_the_cache_is_asked() {
+    let strict = with_rpki(Doubt::Withdraw, Doubt::Withdraw);
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::Reload(Box::new(and_another_prefix(strict.clone()))));
+    lab.run(SECOND);
+    assert_eq!((told(&lab), lab.router.updates), (vec!["192.0.2.1/32".to_owned()], 1));
+    let said = "RPKI: waiting for the first answer of a cache; announced as before meanwhile";
+    assert_eq!(why(&lab)[1], said);
+    lab.run(2 * SECOND + 2 * MS);
+    assert_eq!((told(&lab).len(), why(&lab)[0].as_str()), (0, "RPKI: unknown, no cache has answered"));
+
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::Reload(Box::new(strict.clone())));
+    lab.say(0, 0, Some(Verdict::Bad));
+    lab.tell(0, Input::CheckNow);
+    lab.run(SECOND);
+    assert_eq!(lab.router.med(0), None, "health does not wait");
+
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::Reload(Box::new(strict)));
+    lab.answer_rpki(0, 64_999);
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), None, "an answer that forbids does not wait either");
+}
+
+#[test]
+fn what_a_cache_has_said_is_used_until_the_one_in_its_place_has_answered_but_not_for_long() {
+    let strict = with_rpki(Doubt::Withdraw, Doubt::Withdraw);
+    let renamed = with_cache("other:323", strict.clone());
+    let mut lab = allowed(&strict);
+    lab.tell(0, Input::Reload(Box::new(renamed.clone())));
+    lab.run(2 * SECOND);
+    assert_eq!(why(&lab)[1], "RPKI: valid");
+    lab.answer_rpki(0, 64_600);
+    lab.run(60 * SECOND);
+    assert_eq!((told(&lab).len(), lab.router.updates), (1, 1));
+
+    lab.tell(0, Input::Reload(Box::new(strict.clone())));
+    lab.run(SECOND);
+    lab.answer_rpki(0, 64_999);
+    lab.run(LATENCY);
+    assert_eq!(lab.router.med(0), None, "the new one forbids it");
+
+    let mut lab = allowed(&strict);
+    lab.tell(0, Input::Reload(Box::new(renamed)));
+    lab.run(3 * SECOND - MS);
+    assert_eq!((told(&lab).len(), lab.router.updates), (1, 1));
+    lab.run(3 * MS);
+    assert_eq!(why(&lab)[0], "RPKI: unknown, no cache has answered");
+    assert_eq!(lab.router.med(0), None);
+}
+
 #[test]
 fn a_reload_takes_new_prefixes_and_attributes_without_ending_the_session() {
     let mut lab = Lab::healthy(one());
