@@ -51,6 +51,7 @@ impl Config {
             exports: exports.collect(),
             bfd: neighbor.bfd.is_some(),
             shutdown: neighbor.shutdown,
+            sockets: 0,
             ..NeighborSettings::new(&neighbor.name, neighbor.address, neighbor.asn.0)
         }
     }

@@ -307,7 +307,8 @@ impl Driver {
     }
 
     /// The drivers first: what the announcer asks for then goes by the new numbers.
-    fn reload(&mut self, settings: Settings) {
+    fn reload(&mut self, mut settings: Settings) {
+        self.neighbors.number_changes(&mut settings);
         self.generation = self.generation.wrapping_add(1);
         self.neighbors = Neighbors::new(&settings);
         if let Err((address, error)) = self.connections.listen(&settings.listen, &self.neighbors) {

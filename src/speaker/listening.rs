@@ -22,23 +22,38 @@ pub(super) struct Neighbors(Vec<Neighbor>);
 
 #[derive(Debug)]
 struct Neighbor {
+    name: Box<str>,
     address: IpAddr,
     port: u16,
     hold: Duration,
     shutdown: bool,
     sockets: NeighborSockets,
+    /// How often `sockets` has changed.
+    changes: u32,
 }
 
 impl Neighbors {
     pub(super) fn new(settings: &Settings) -> Self {
         let neighbor = |(neighbor, sockets): (&NeighborSettings, &NeighborSockets)| Neighbor {
+            name: neighbor.name.clone(),
             address: neighbor.address,
             port: neighbor.port,
             hold: neighbor.hold,
             shutdown: neighbor.shutdown,
             sockets: sockets.clone(),
+            changes: neighbor.sockets,
         };
         Self(settings.announce.bgp.neighbors.iter().zip(&settings.neighbors).map(neighbor).collect())
+    }
+
+    /// Numbers the sockets of `settings` such that a session ends whose sockets would be made otherwise from now on.
+    pub(super) fn number_changes(&self, settings: &mut Settings) {
+        for (neighbor, sockets) in settings.announce.bgp.neighbors.iter_mut().zip(&settings.neighbors) {
+            if let Some(before) = self.0.iter().find(|before| before.name == neighbor.name) {
+                let is_other = !before.sockets.are_made_like(sockets);
+                neighbor.sockets = before.changes.wrapping_add(u32::from(is_other));
+            }
+        }
     }
 
     /// Whom a connection between these addresses belongs to.
@@ -172,6 +187,35 @@ impl Listening {
 mod tests {
     use super::*;
     use crate::wire::bgp::Asn;
+
+    #[test]
+    fn a_neighbour_whose_sockets_change_gets_another_number_at_whatever_place() {
+        let numbers = |before: &NeighborSockets, after: NeighborSockets| {
+            let neighbor =
+                |name: &str| NeighborSettings::new(name, IpAddr::from([192, 0, 2, 1]), Asn(64_512));
+            let mut settings = Settings::default();
+            settings.announce.bgp.neighbors = vec![neighbor("a"), neighbor("b")];
+            settings.neighbors = vec![NeighborSockets::default(), before.clone()];
+            let neighbors = Neighbors::new(&settings);
+            settings.announce.bgp.neighbors = vec![neighbor("b"), neighbor("a"), neighbor("new")];
+            settings.neighbors = vec![after, NeighborSockets::default(), NeighborSockets::default()];
+            neighbors.number_changes(&mut settings);
+            settings.announce.bgp.neighbors.iter().map(|neighbor| neighbor.sockets).collect::<Vec<_>>()
+        };
+        let plain = NeighborSockets::default;
+        let key = |text: &str| NeighborSockets { key: SecretKey::new(text.as_bytes()), ..plain() };
+        assert_eq!(numbers(&key("x"), key("x")), [0, 0, 0]);
+        for other in [
+            key("y"),
+            plain(),
+            NeighborSockets { ttl: 3, ..key("x") },
+            NeighborSockets { gtsm: Some(1), ..key("x") },
+            NeighborSockets { local_address: Some([192, 0, 2, 9].into()), ..key("x") },
+            NeighborSockets { user_timeout: Some(Duration::from_secs(5)), ..key("x") },
+        ] {
+            assert_eq!(numbers(&key("x"), other), [1, 0, 0]);
+        }
+    }
 
     #[test]
     fn a_connection_belongs_to_the_neighbour_whose_addresses_both_ends_have() {

@@ -58,6 +58,13 @@ pub struct NeighborSockets {
     pub bfd: Option<BfdSettings>,
 }
 
+impl NeighborSockets {
+    /// Whether a connection made by one could have been made by the other. BFD has sockets of its own.
+    pub(super) fn are_made_like(&self, other: &Self) -> bool {
+        Self { bfd: None, ..self.clone() } == Self { bfd: None, ..other.clone() }
+    }
+}
+
 impl Default for NeighborSockets {
     fn default() -> Self {
         Self { local_address: None, key: None, ttl: 64, gtsm: None, user_timeout: None, bfd: None }

@@ -42,12 +42,12 @@ impl Neighbor {
     }
 }
 
-/// Whether another OPEN would be said, or another one be spoken to.
+/// Whether another OPEN would be said, or another one be spoken to, or over other sockets.
 fn needs_restart(before: &NeighborSettings, after: &NeighborSettings) -> bool {
     let said = |settings: &NeighborSettings| {
         let whom = (settings.address, settings.port, settings.asn);
         let what = (settings.hold.as_secs(), settings.families, settings.graceful_restart, settings.role);
-        (whom, what, settings.role_strict)
+        (whom, what, settings.role_strict, settings.sockets)
     };
     said(before) != said(after)
 }

@@ -65,6 +65,8 @@ pub struct NeighborSettings {
     pub bfd: bool,
     /// Not to be talked to at present.
     pub shutdown: bool,
+    /// Another number stands for sockets that are made otherwise, which only another session can have. The driver's choice.
+    pub sockets: u32,
 }
 
 impl NeighborSettings {
@@ -89,6 +91,7 @@ impl NeighborSettings {
             exports: Vec::new(),
             bfd: false,
             shutdown: false,
+            sockets: 0,
         }
     }
 }

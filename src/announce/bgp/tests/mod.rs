@@ -54,6 +54,7 @@ fn neighbor(of: usize) -> NeighborSettings {
         exports: Vec::new(),
         bfd: false,
         shutdown: false,
+        sockets: 0,
     }
 }
 

@@ -52,7 +52,8 @@ fn what_is_not_in_the_open_changes_without_another_session() {
 
 #[test]
 fn what_is_in_the_open_needs_another_session_and_the_neighbour_is_told() {
-    let changes: [fn(&mut Settings); 5] = [
+    let changes: [fn(&mut Settings); 6] = [
+        |settings| settings.neighbors[0].sockets = 1,
         |settings| settings.router_id = RouterId(77),
         |settings| settings.neighbors[0].hold = Duration::from_secs(30),
         |settings| settings.neighbors[0].families = Families::BOTH,
