@@ -73,6 +73,7 @@ fn settings(kind: u8) -> Settings {
         exports: Vec::new(),
         bfd: kind & 16 == 0,
         shutdown: kind & 96 == 96 && number == 0,
+        sockets: 0,
     };
     Settings {
         asn: Asn(64512),
