@@ -21,8 +21,10 @@ use std::sync::Arc;
 pub use access::{Access, Caller};
 pub use announcer::{AnnouncerOperations, Hang};
 pub use report::{
-    Attributes, BfdReport, BfdSession, Check, Health, Neighbor, NeighborBfd, Notification, Received, Report,
-    Route, RpkiCache, Transition,
+    Alert, AlertList, AlertSeverity, Attributes, Basis, BfdReport, BfdSession, Capacity, Cell, Check, Drain,
+    DscpClass, Event, EventKind, EventPage, EventSeverity, Health, HeatMap, HeatRow, LegQuality, Neighbor,
+    NeighborBfd, Notification, QualityReport, QualitySummary, Rates, Received, Report, Resource, Role, Room,
+    Route, RpkiCache, SessionsByTransport, Status, Transition,
 };
 pub use socket::{AdminSocket, SocketFault};
 

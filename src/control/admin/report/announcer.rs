@@ -1,12 +1,10 @@
-//! How a relay stands towards the network, as JSON has it: what the server writes and the command line reads.
-//!
-//! Names are stable: fields are added, but never change their meaning. Times of day are RFC 3339, lengths of time are
-//! numbers with their unit in the name.
+//! How a relay stands towards the network: its health, its neighbours, what they are told and why.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// All of it, of one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     /// What the relay thinks of itself.
     pub health: Health,
@@ -26,7 +24,7 @@ pub struct Report {
 }
 
 /// What the relay thinks of itself, and why.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// "healthy", "degraded", "draining", "down" or "takeover".
     pub state: String,
@@ -53,7 +51,7 @@ pub struct Health {
 }
 
 /// One thing that is looked at.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
     /// Its name.
     pub name: String,
@@ -72,7 +70,7 @@ pub struct Check {
 }
 
 /// A change of state.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Transition {
     /// When.
     pub at: String,
@@ -85,7 +83,7 @@ pub struct Transition {
 }
 
 /// A BGP neighbour.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Neighbor {
     /// Its name.
     pub name: String,
@@ -146,7 +144,7 @@ pub struct Neighbor {
 }
 
 /// Prefixes that a neighbour has announced to us.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Received {
     /// Of IPv4.
     pub ipv4: u64,
@@ -155,7 +153,7 @@ pub struct Received {
 }
 
 /// A message that ends a session.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Notification {
     /// "sent" or "received".
     pub direction: String,
@@ -172,7 +170,7 @@ pub struct Notification {
 }
 
 /// A prefix towards a neighbour.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Route {
     /// The prefix.
     pub prefix: String,
@@ -187,7 +185,7 @@ pub struct Route {
 }
 
 /// What a prefix is announced with.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Attributes {
     /// The lower one is preferred.
     pub med: Option<u32>,
@@ -202,7 +200,7 @@ pub struct Attributes {
 }
 
 /// A BFD session.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BfdSession {
     /// "admin_down", "down", "init" or "up".
     pub state: String,
@@ -251,14 +249,14 @@ pub struct BfdSession {
 }
 
 /// All BFD sessions.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BfdReport {
     /// In the order of the configuration.
     pub sessions: Vec<NeighborBfd>,
 }
 
 /// A neighbour's BFD session.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NeighborBfd {
     /// Its name.
     pub neighbor: String,
@@ -282,7 +280,7 @@ impl Report {
 }
 
 /// A cache of validated statements about the origin of prefixes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RpkiCache {
     /// As configured.
     pub address: String,
