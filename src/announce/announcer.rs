@@ -207,7 +207,12 @@ impl Announcer {
         if self.life != Life::Running {
             return;
         }
-        self.monitor.reload(now, settings.health.clone());
+        if has_looked_away(&self.settings, &settings) {
+            self.monitor.start_anew(now, settings.health.clone());
+            self.has_spoken = false;
+        } else {
+            self.monitor.reload(now, settings.health.clone());
+        }
         self.speaker.reload(now, &settings.bgp);
         self.rpki.reload(now, caches(&settings), &prefixes(&settings));
         if settings.rpki.is_none() {
@@ -319,6 +324,12 @@ fn situation(monitor: &Monitor, settings: &Settings, life: Life) -> Situation {
 
 fn caches(settings: &Settings) -> &[String] {
     settings.rpki.as_ref().map_or(&[], |rpki| rpki.caches.as_slice())
+}
+
+/// Whether nobody has looked how the relay is, since there was nobody to be told, and from now on there is. Where neighbours
+/// were told of a relay that nobody looks at, they go on hearing of it until its checks have an opinion.
+const fn has_looked_away(before: &Settings, after: &Settings) -> bool {
+    before.health.checks.is_empty() && before.bgp.neighbors.is_empty() && !after.health.checks.is_empty()
 }
 
 /// Whether caches have to answer first for what is now configured.

@@ -198,6 +198,17 @@ impl Monitor {
         self.proceed(now);
     }
 
+    /// Begins anew with these settings, since nothing of what was found is true any more: nobody has looked for a while. What
+    /// the operator wants stands, and so does the history.
+    pub fn start_anew(&mut self, now: Now, settings: Settings) {
+        let old = std::mem::replace(self, Self::new(now, settings));
+        self.runs = old.runs;
+        (self.draining, self.takeover, self.others) = (old.draining, old.takeover, old.others);
+        self.stopped = old.stopped;
+        (self.transitions, self.outputs) = (old.transitions, old.outputs);
+        self.proceed(now);
+    }
+
     /// No check is run any more.
     pub const fn stop(&mut self) {
         self.stopped = true;

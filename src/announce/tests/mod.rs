@@ -436,6 +436,49 @@ fn a_reload_takes_new_prefixes_and_attributes_without_ending_the_session() {
     assert_eq!(lab.router.notifications.len(), 0);
 }
 
+/// As `health.enabled = "auto"` has it: without neighbours there are no checks.
+fn nobody() -> Settings {
+    with(|settings| {
+        settings.bgp.neighbors.clear();
+        settings.health.checks.clear();
+    })
+}
+
+#[test]
+fn neighbours_that_come_back_hear_nothing_before_the_checks_have_passed_anew() {
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::Reload(Box::new(nobody())));
+    lab.run(60 * SECOND);
+    let updates = lab.router.updates;
+    lab.say(0, 0, Some(Verdict::Bad));
+    lab.tell(0, Input::Reload(Box::new(one())));
+    lab.run(60 * SECOND);
+    assert_eq!((lab.router.med(0), lab.router.updates), (None, updates));
+    assert_eq!(lab.relays[0].announcer.view(lab.now).health.state, State::Down);
+    lab.say(0, 0, Some(Verdict::Good));
+    lab.run(60 * SECOND);
+    assert_eq!(lab.router.med(0), Some(10_200));
+}
+
+#[test]
+fn what_the_operator_wants_outlives_a_while_without_neighbours() {
+    let mut lab = Lab::healthy(one());
+    lab.tell(0, Input::Drain(true));
+    lab.tell(0, Input::Reload(Box::new(nobody())));
+    lab.run(60 * SECOND);
+    lab.tell(0, Input::Reload(Box::new(one())));
+    lab.run(60 * SECOND);
+    assert_eq!(lab.router.med(0), Some(40_800));
+    lab.tell(0, Input::Withdraw(None));
+    for settings in [nobody(), one()] {
+        lab.tell(0, Input::Reload(Box::new(settings)));
+        lab.run(60 * SECOND);
+    }
+    lab.tell(0, Input::Drain(false));
+    lab.run(SECOND);
+    assert_eq!(lab.router.med(0), None);
+}
+
 /// With the defaults for health, besides a check that is as hasty as can be.
 #[test]
 fn an_hour_of_flapping_at_one_hertz_is_eight_updates() {
