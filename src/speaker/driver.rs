@@ -177,7 +177,7 @@ impl Driver {
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Run { check, run, timeout } => {
-                self.waiting.begun(self.now.time, check, timeout);
+                self.waiting.begun(self.now.time, check, run, timeout);
                 self.checks.run(check, run, timeout);
             }
             Action::Connect { connection, target } => self.connect(connection, target),
@@ -250,7 +250,7 @@ impl Driver {
         match mail {
             Mail::Report { check, run, report } => {
                 self.tell(Input::Report { check, run, report });
-                self.waiting.reported(check);
+                self.waiting.reported(check, run);
             }
             Mail::Bfd(notice) if notice.generation == self.generation => self.hear_of_bfd(notice),
             // Of neighbours that have other numbers now. What holds is said again.
@@ -261,9 +261,10 @@ impl Driver {
                 let _ = reply.try_send(());
             }
             Mail::CheckNow(reply) => {
+                let earlier = self.waiting.under_way();
                 self.tell(Input::CheckNow);
                 if let Some(reply) = reply {
-                    self.waiting.wait(reply);
+                    self.waiting.wait(reply, earlier);
                 }
             }
             Mail::View(reply) => drop(reply.try_send(self.view())),
@@ -320,6 +321,7 @@ impl Driver {
         self.checks.replace(settings.checks);
         self.waiting.clear();
         self.tell(Input::Reload(Box::new(settings.announce)));
+        self.waiting.start_over();
     }
 }
 

@@ -20,8 +20,8 @@ use super::{Settings, bfd};
 const MAIL: usize = 1024;
 /// For an answer of the announcer, which waits for nobody.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// For checks that all run at once; each has its own timeout, and none a longer one.
-const PATIENCE_WITH_CHECKS: Duration = Duration::from_secs(30);
+/// For checks that all run at once, behind the runs that are under way; less than a command line waits for the relay.
+const PATIENCE_WITH_CHECKS: Duration = Duration::from_secs(25);
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -191,7 +191,8 @@ impl Handle {
         self.wish(Wish::Takeover(on))
     }
 
-    /// Runs all checks at once, and waits until each has reported or has had its time.
+    /// Runs all checks at once, and waits until each has reported or has had its time: a run that begins after this was
+    /// asked, and not one that is under way.
     ///
     /// # Errors
     /// Why that is not known.

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
@@ -19,14 +19,21 @@ const THEIRS: Asn = Asn(64_513);
 /// Longer than anything takes that is to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Runs that a test answers itself; none if the stub does.
+type Held = Arc<Mutex<Option<Vec<u32>>>>;
+
 /// Checks that find what a test wants them to find, at once.
 struct Stub {
     handle: Handle,
     good: Arc<AtomicBool>,
+    held: Held,
 }
 
 impl RunChecks for Stub {
     fn run(&mut self, check: CheckId, run: u32, _: Duration) {
+        if let Some(held) = self.held.lock().unwrap().as_mut() {
+            return held.push(run);
+        }
         let verdict = if self.good.load(Ordering::Relaxed) { Verdict::Good } else { Verdict::Bad };
         let _ =
             self.handle.send(Mail::Report { check, run, report: Report::new(verdict, "as the test says") });
@@ -39,15 +46,17 @@ impl RunChecks for Stub {
 struct Rig {
     speaker: Speaker,
     good: Arc<AtomicBool>,
+    held: Held,
 }
 
 impl Rig {
     fn start(settings: Settings) -> Self {
         let mailbox = Handle::new().unwrap();
         let good = Arc::new(AtomicBool::new(true));
-        let stub = Stub { handle: mailbox.0.clone(), good: Arc::clone(&good) };
+        let held = Held::default();
+        let stub = Stub { handle: mailbox.0.clone(), good: Arc::clone(&good), held: Arc::clone(&held) };
         let speaker = Speaker::start(settings, mailbox, Box::new(stub), Vec::new()).unwrap();
-        Self { speaker, good }
+        Self { speaker, good, held }
     }
 
     fn view(&self) -> View {
@@ -283,6 +292,33 @@ fn whoever_asks_for_all_checks_gets_what_they_say_now() {
 }
 
 #[test]
+fn a_run_that_began_before_the_question_is_not_its_answer() {
+    let (_listener, address) = listen("127.0.77.61");
+    let rig = Rig::start(settings(address));
+    rig.until("healthy", |view| view.announce.health.state == State::Healthy);
+    *rig.held.lock().unwrap() = Some(Vec::new());
+    let held = |place: usize| {
+        rig.until("the run", |_| rig.held.lock().unwrap().as_ref().unwrap().len() > place);
+        rig.held.lock().unwrap().as_ref().unwrap()[place]
+    };
+    let report = |run: u32, verdict| {
+        let report = Report::new(verdict, "as the test says");
+        rig.handle().send(Mail::Report { check: CheckId(0), run, report }).unwrap();
+    };
+    let early = held(0);
+    let (reply, answer) = std::sync::mpsc::sync_channel(1);
+    rig.handle().send(Mail::CheckNow(Some(reply))).unwrap();
+    report(early, Verdict::Good);
+    // The mailbox is read in order: when this is answered, so was all that came before.
+    rig.view();
+    assert!(answer.try_recv().is_err());
+    report(held(1), Verdict::Bad);
+    answer.recv_timeout(PATIENCE).unwrap();
+    let view = rig.view();
+    assert_eq!(view.announce.health.checks[0].last.as_ref().unwrap().verdict, Verdict::Bad);
+}
+
+#[test]
 fn a_neighbour_that_connects_is_served_and_a_stranger_is_not() {
     let (own, neighbor) = ("127.0.77.4:0".parse().unwrap(), "127.0.77.5:1".parse().unwrap());
     let mut settings = settings(neighbor);
@@ -366,7 +402,7 @@ fn a_port_without_the_privilege_or_that_is_taken_is_told_with_what_to_do() {
     let taken = TcpListener::bind("127.0.77.12:0").unwrap();
     let settings = Settings { listen: vec![taken.local_addr().unwrap()], ..Settings::default() };
     let mailbox = Handle::new().unwrap();
-    let stub = Stub { handle: mailbox.0.clone(), good: Arc::default() };
+    let stub = Stub { handle: mailbox.0.clone(), good: Arc::default(), held: Held::default() };
     let fault = Speaker::start(settings, mailbox, Box::new(stub), Vec::new()).unwrap_err().to_string();
     assert!(fault.contains("is there a router on this machine?"), "{fault}");
     let fault = StartFault::listen("0.0.0.0:179".parse().unwrap(), io::ErrorKind::PermissionDenied.into());
