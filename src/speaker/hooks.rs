@@ -133,6 +133,8 @@ fn run_all(shared: &Shared) {
 enum Fault {
     Start(io::Error),
     Late(Duration),
+    /// It had a moment left, and was not done then.
+    Ending,
     Status(ExitStatus),
 }
 
@@ -141,6 +143,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Start(error) => write!(f, "cannot be run: {error}"),
             Self::Late(timeout) => write!(f, "killed: it took longer than {timeout:?}"),
+            Self::Ending => f.write_str("killed before it was done: the relay stops"),
             Self::Status(status) => write!(f, "{status}"),
         }
     }
@@ -172,7 +175,9 @@ fn environment(change: &Change) -> [(&'static str, String); 5] {
 }
 
 fn wait(mut child: Child, timeout: Duration, shared: &Shared) -> Result<(), Fault> {
-    let (mut waited, mut limit) = (Duration::ZERO, timeout);
+    let mut waited = Duration::ZERO;
+    // When the relay ends, if that leaves it less time.
+    let mut last = None;
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
@@ -180,14 +185,14 @@ fn wait(mut child: Child, timeout: Duration, shared: &Shared) -> Result<(), Faul
             Ok(None) => {}
             Err(error) => return Err(Fault::Start(error)),
         }
-        if waited >= limit {
+        if waited >= last.unwrap_or(timeout) {
             // It fails only if they are gone.
             let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
             drop(child.wait());
-            return Err(Fault::Late(timeout));
+            return Err(last.map_or(Fault::Late(timeout), |_| Fault::Ending));
         }
-        if shared.is_ending() {
-            limit = limit.min(waited + LAST);
+        if last.is_none() && shared.is_ending() {
+            last = Some(waited + LAST).filter(|last| *last < timeout);
         }
         thread::sleep(STEP);
         waited += STEP;
@@ -282,6 +287,24 @@ mod tests {
         assert_eq!(thread.shared.state().left_out, 3);
         std::fs::write(gate, "").unwrap();
         assert_eq!(read_when_complete(&path, WAITING), "draining\n".repeat(WAITING));
+    }
+
+    #[test]
+    fn a_command_that_is_killed_is_told_of_with_the_true_reason() {
+        let killed = |shared: &Shared, timeout| {
+            let hook = &hooks("sleep 1000", timeout)[0];
+            run(hook, &change(Health::Down), shared).unwrap_err().to_string()
+        };
+        let shared = Shared::default();
+        assert_eq!(killed(&shared, STEP), "killed: it took longer than 10ms");
+        shared.state().is_ending = true;
+        assert_eq!(
+            killed(&shared, STEP),
+            "killed: it took longer than 10ms",
+            "it would have been all the same"
+        );
+        let long = Duration::from_secs(60);
+        assert_eq!(killed(&shared, long), "killed before it was done: the relay stops");
     }
 
     #[test]
