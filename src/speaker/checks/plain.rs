@@ -30,7 +30,7 @@ enum Waiting {
 struct Pending {
     check: CheckId,
     run: u32,
-    began: Time,
+    timeout: Duration,
     deadline: Time,
     waiting: Waiting,
 }
@@ -96,9 +96,8 @@ impl Watcher {
         };
         match waiting {
             Ok(waiting) => {
-                let began = self.clock.now().time;
-                let deadline = began + patience(timeout);
-                self.pending.push(Pending { check, run, began, deadline, waiting });
+                let deadline = self.clock.now().time + patience(timeout);
+                self.pending.push(Pending { check, run, timeout, deadline, waiting });
             }
             Err(report) => (self.report)(check, run, report),
         }
@@ -162,17 +161,18 @@ impl Pending {
             },
             Waiting::Command(command) => command.look(),
         };
-        report.or_else(|| (now >= self.deadline).then(|| self.overdue(now)))
+        report.or_else(|| (now >= self.deadline).then(|| self.overdue()))
     }
 
-    fn overdue(&self, now: Time) -> Report {
-        let waited = now.since(self.began).as_millis();
+    /// What is told a little before its time is over: the operator knows the time that is configured.
+    fn overdue(&self) -> Report {
+        let timeout = self.timeout;
         let text = match &self.waiting {
             Waiting::Heart { heart, .. } => {
-                format!("worker {} hangs: no turn for {waited} ms", heart.worker())
+                format!("worker {} hangs: no turn within {timeout:?}", heart.worker())
             }
-            Waiting::Helped(helped) => format!("{}: no answer for {waited} ms", helped.complaint()),
-            Waiting::Command(_) => format!("it did not end within {waited} ms and was killed"),
+            Waiting::Helped(helped) => format!("{}: no answer within {timeout:?}", helped.complaint()),
+            Waiting::Command(_) => format!("it did not end within {timeout:?} and was killed"),
         };
         Report::new(Verdict::Bad, text)
     }
