@@ -453,7 +453,11 @@ fn a_hang_up_reloads_and_a_broken_file_changes_nothing() {
     relay.wait_for("goes on with the one it has");
     folder.configure("[limits]\nmax_channels = 10\n");
     relay.signal("-HUP");
-    relay.wait_for("configuration reloaded");
+    relay.wait_for("configuration reloaded; ");
+    relay.signal("-HUP");
+    let line: Value = serde_json::from_str(&relay.wait_for("configuration reloaded")).unwrap();
+    assert!(line["message"].as_str().unwrap().contains("nothing changed"), "{line}");
+    assert_eq!(line.get("applied"), None);
     assert_eq!(relay.end().0, Some(0));
 }
 

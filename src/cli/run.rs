@@ -22,7 +22,7 @@ use super::machine;
 use super::observed::{bind_metrics, record, record_sink, serve_metrics};
 use super::operators;
 use crate::clock::Clock;
-use crate::config::{self, Config, Effect, Loaded, Problems, Process, Severity, Sources};
+use crate::config::{self, Change, Config, Effect, Loaded, Problems, Process, Severity, Sources};
 use crate::control::admin::AnnouncerOperations;
 use crate::control::{self, Recorder};
 use crate::engine::auth::FleetKey;
@@ -324,17 +324,25 @@ impl Relay {
         self.config = next;
         self.reload_announcing(announced);
         self.reopen_records();
-        let keys = |effect: Effect| {
-            let keys: Vec<_> =
-                changes.iter().filter(|c| c.effect == effect).map(|c| c.key.as_str()).collect();
-            keys.join(", ")
-        };
-        let (applied, restart) = (keys(Effect::AtOnce), keys(Effect::NeedsRestart));
-        tracing::info!(applied, "configuration reloaded; secrets, users and certificates are read again");
-        if !restart.is_empty() {
+        let (applied, restart) = (keys(&changes, Effect::AtOnce), keys(&changes, Effect::NeedsRestart));
+        if applied.is_none() && restart.is_none() {
+            tracing::info!(
+                "configuration reloaded: nothing changed; secrets, users and certificates are read again"
+            );
+        } else {
+            tracing::info!(applied, "configuration reloaded; secrets, users and certificates are read again");
+        }
+        if let Some(restart) = restart {
             tracing::warn!(needs_restart = restart, "some changes take effect with the next start only");
         }
     }
+}
+
+/// The keys whose change has this effect, if there are any.
+fn keys(changes: &[Change], effect: Effect) -> Option<String> {
+    let keys: Vec<&str> =
+        changes.iter().filter(|change| change.effect == effect).map(|change| change.key.as_str()).collect();
+    (!keys.is_empty()).then(|| keys.join(", "))
 }
 
 /// Returns when it has, with the reason.
