@@ -33,6 +33,9 @@ pub struct Announce {
     /// The prefixes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prefix: Vec<AnnouncedPrefix>,
+    /// Something here could not be read, so that nobody can say whether the rest fits neighbours.
+    #[serde(skip)]
+    pub(super) is_misread: bool,
 }
 
 impl Default for Announce {
@@ -43,6 +46,7 @@ impl Default for Announce {
             linger: Period::secs(1),
             rungs: Rungs::standard(),
             prefix: Vec::new(),
+            is_misread: false,
         }
     }
 }
@@ -66,6 +70,7 @@ pub struct AnnouncedPrefix {
 impl Announce {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let mut out = Self::default();
+        let errors = section.errors();
         section.read("on_down", &mut out.on_down);
         section.read("fail_back", &mut out.fail_back);
         section.read("linger", &mut out.linger);
@@ -82,6 +87,7 @@ impl Announce {
         let listed = section.list("prefixes").unwrap_or_default();
         out.prefix.extend(listed.into_iter().map(|prefix| AnnouncedPrefix::new(prefix, place.clone())));
         out.prefix.extend(section.sections("prefix").into_iter().filter_map(AnnouncedPrefix::read));
+        out.is_misread = section.errors() > errors;
         out.check(&section);
         section.finish();
         out

@@ -37,11 +37,16 @@ pub struct Bgp {
     /// Where `listen` is written.
     #[serde(skip)]
     pub(super) listen_place: Place,
+    /// Some neighbor could not be read, so that nobody can say whether they fit the prefixes.
+    #[serde(skip)]
+    pub(super) is_misread: bool,
 }
 
 impl Bgp {
     pub(super) fn read(mut section: Section<'_>) -> Self {
+        let errors = section.errors();
         let neighbor: Vec<_> = section.sections("neighbor").into_iter().filter_map(Neighbor::read).collect();
+        let is_misread = section.errors() > errors;
         let mut out = Self {
             asn: section.optional("asn"),
             router_id: section.optional("router_id"),
@@ -49,6 +54,7 @@ impl Bgp {
             shutdown_text: section.optional("shutdown_text").unwrap_or_default(),
             listen_place: section.place_of("listen"),
             neighbor,
+            is_misread,
         };
         if section.is_written() {
             out.check(&section);

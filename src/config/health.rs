@@ -6,6 +6,8 @@ mod own;
 use serde::{Serialize, Serializer};
 
 pub use kinds::{Certificates, ClockSteps, Limit, MediaQuality, Mos, Pace, Packets};
+#[cfg(test)]
+pub(super) use own::is_built_in;
 pub use own::{Hook, OwnCheck, OwnProbe};
 
 use super::notation::word;

@@ -74,6 +74,11 @@ impl<'a> Section<'a> {
         self.problems.borrow_mut().warn(&self.place_of(key), text);
     }
 
+    /// How many errors there are so far, in the whole configuration.
+    pub(super) fn errors(&self) -> usize {
+        self.problems.borrow().errors()
+    }
+
     fn full_name(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }

@@ -152,7 +152,16 @@ fn read_nonce_key(config: &Config, key: &NonceKey, problems: &mut Problems) -> O
 fn read_password(config: &Config, neighbor: &Neighbor, problems: &mut Problems) -> Option<Password> {
     let path = config.resolve(neighbor.password_file.as_ref()?);
     let place = &neighbor.password_place;
-    let bytes = read_secret(&path, 1, place, problems)?;
+    let bytes = read_line(&path, place, problems)?;
+    if bytes.is_empty() {
+        let text = format!(
+            "{} is empty: write the password into it that the router has for this session, or leave password_file out if \
+             it has none",
+            path.display()
+        );
+        problems.error(place, text);
+        return None;
+    }
     if bytes.len() > PASSWORD_MAX || !bytes.iter().all(u8::is_ascii_graphic) {
         let text = format!(
             "{} holds no password of a BGP session: expected 1 to {PASSWORD_MAX} printable ASCII characters",
@@ -190,9 +199,7 @@ fn read_token_key(config: &Config, key: &OauthKey, problems: &mut Problems) -> O
 }
 
 fn read_secret(path: &Path, least: usize, place: &Place, problems: &mut Problems) -> Option<Vec<u8>> {
-    let mut bytes = read_private(path, SECRET_MAX, place, problems)?;
-    let end = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(0, |at| at + 1);
-    bytes.truncate(end);
+    let bytes = read_line(path, place, problems)?;
     if bytes.len() < least {
         let found =
             if bytes.is_empty() { "is empty".to_owned() } else { format!("has {} bytes", bytes.len()) };
@@ -205,6 +212,14 @@ fn read_secret(path: &Path, least: usize, place: &Place, problems: &mut Problems
         );
         return None;
     }
+    Some(bytes)
+}
+
+/// What a file holds, without the end of its line: editors and `echo` write one that nobody means.
+fn read_line(path: &Path, place: &Place, problems: &mut Problems) -> Option<Vec<u8>> {
+    let mut bytes = read_private(path, SECRET_MAX, place, problems)?;
+    let end = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(0, |at| at + 1);
+    bytes.truncate(end);
     Some(bytes)
 }
 

@@ -157,6 +157,7 @@ fn sockets(neighbor: &Neighbor, password: Option<&Password>) -> NeighborSockets 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::health::is_built_in;
     use crate::config::{Sources, load};
     use crate::route::Transport;
 
@@ -205,6 +206,9 @@ mod tests {
         let names: std::collections::HashSet<_> =
             settings.announce.health.checks.iter().map(|one| &one.name).collect();
         assert_eq!(names.len(), settings.checks.len(), "each name once");
+        for name in names {
+            assert!(is_built_in(name), "an operator's check could have the name {name:?} as well");
+        }
         let [a, b] = settings.neighbors.as_slice() else { panic!("two neighbours") };
         assert_eq!((&a.key, a.gtsm, a.bfd), (&None, None, None));
         assert_eq!((b.gtsm, b.bfd), (Some(1), Some(BfdSettings::default())));

@@ -342,6 +342,14 @@ fn what_is_wrong_is_said_with_its_place() {
             "tern.toml:6:1: error: health.check.command: expected either command = [\"/path\", \"argument\"] or file = \"/path\"",
         ),
         (
+            "[[health.check]]\nname = \"workers\"\nfile = \"/y\"",
+            "tern.toml:7:8: error: health.check.name: \"workers\" is the name of a check that the relay brings along; choose another",
+        ),
+        (
+            "[announce]\nprefixes = [\"192.0.2.1/24\"]\n[bgp]\nasn = 64512\nrouter_id = \"192.0.2.1\"\n[[bgp.neighbor]]\naddress = \"192.0.2.9\"\nasn = 64600\nprefixes = [\"192.0.2.0/24\"]",
+            "tern.toml:7:13: error: announce.prefixes: expected a prefix without bits beyond its length, such as \"10.99.0.1/32\" or \"2001:db8::/48\", found \"192.0.2.1/24\"",
+        ),
+        (
             "[rpki]\ncaches = [\"rpki.example.org\"]",
             "tern.toml:7:10: error: rpki.caches: expected a host and a port such as \"rpki.example.org:3323\" or \"[2001:db8::1]:3323\", found \"rpki.example.org\"",
         ),
@@ -372,6 +380,7 @@ fn neighbor_problems(more: &str) -> String {
     ));
     let folder = Folder::new(&text);
     folder.write("long.password", &"x".repeat(81), 0o600);
+    folder.write("spaced.password", "correct horse\n", 0o600);
     folder.problems()
 }
 
@@ -403,6 +412,23 @@ fn what_is_wrong_with_a_neighbor_is_said_with_its_place() {
         (
             "password_file = \"long.password\"",
             "tern.toml:14:17: error: long.password holds no password of a BGP session: expected 1 to 80 printable ASCII characters",
+        ),
+        (
+            "password_file = \"spaced.password\"",
+            "tern.toml:14:17: error: spaced.password holds no password of a BGP session: expected 1 to 80 printable ASCII characters",
+        ),
+        (
+            "password_file = \"empty.secret\"",
+            "tern.toml:14:17: error: empty.secret is empty: write the password into it that the router has for this session, or leave password_file out if it has none",
+        ),
+        // One mistake is told once, whatever is missing for it.
+        (
+            "prefixes = [\"192.0.2.1/24\"]",
+            "tern.toml:14:13: error: bgp.neighbor.prefixes: expected a prefix without bits beyond its length, such as \"10.99.0.1/32\" or \"2001:db8::/48\", found \"192.0.2.1/24\"",
+        ),
+        (
+            "families = [\"ipv5\"]",
+            "tern.toml:14:13: error: bgp.neighbor.families: expected \"ipv4\" or \"ipv6\", found \"ipv5\"",
         ),
         (
             "prefixes = [\"192.0.2.2/32\"]",
@@ -693,7 +719,7 @@ fn what_the_example_says_of_announcements_is_good() {
     let begin = all.iter().position(|line| *line == "[announce]").unwrap();
     let end = all.iter().position(|line| line.starts_with("# For Prometheus")).unwrap();
     let folder = Folder::new(&with(&all[begin..end].join("\n")));
-    folder.write("bgp-cloud-a.password", "correct-horse\n", 0o600);
+    folder.write("bgp-cloud-a.password", "correct-horse\r\n", 0o600);
     let loaded = folder.load_with(&[], &[]).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.config.bgp.neighbor.len(), 1);
     assert_eq!(loaded.config.announce.prefix.len(), 2);

@@ -107,7 +107,7 @@ impl Neighbor {
             user_timeout: section.optional("user_timeout"),
             ttl: 64,
             gtsm: None,
-            families: section.list("families").unwrap_or_else(|| vec![Family::of(like.address)]),
+            families: read_families(&mut section, like.address),
             prefixes: section.list("prefixes"),
             max_prefixes: 5_000,
             max_prefixes_restart: section.optional("max_prefixes_restart"),
@@ -209,6 +209,13 @@ impl Neighbor {
             section.error("role_strict", "needs role: the neighbor's is judged by ours");
         }
     }
+}
+
+/// Those of an address if nobody has written any that could be read.
+fn read_families(section: &mut Section<'_>, address: IpAddr) -> Vec<Family> {
+    let errors = section.errors();
+    let written = section.list("families").filter(|_| section.errors() == errors);
+    written.unwrap_or_else(|| vec![Family::of(address)])
 }
 
 #[expect(clippy::ptr_arg, reason = "serde passes fields by reference")]

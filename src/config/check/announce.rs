@@ -15,17 +15,25 @@ impl Config {
         for prefix in &self.announce.prefix {
             self.check_prefix(prefix, problems);
         }
-        for neighbor in &self.bgp.neighbor {
-            self.check_neighbor(neighbor, problems);
+        if !self.is_misread() {
+            for neighbor in &self.bgp.neighbor {
+                self.check_neighbor(neighbor, problems);
+            }
         }
         if self.rpki.caches.is_empty() && self.rpki.origin.is_some() {
             problems.warn(&self.rpki.place, "rpki.origin: nobody is asked; name the caches in rpki.caches");
         }
     }
 
+    /// What could not be read has been told of; what is missing therefore, or seems to be, need not be.
+    const fn is_misread(&self) -> bool {
+        self.announce.is_misread || self.bgp.is_misread
+    }
+
     fn check_prefix(&self, prefix: &AnnouncedPrefix, problems: &mut Problems) {
         let announced = prefix.prefix.0;
-        if !self.bgp.neighbor.iter().any(|neighbor| neighbor.is_told_of(prefix)) {
+        let is_told = self.bgp.neighbor.iter().any(|neighbor| neighbor.is_told_of(prefix));
+        if !is_told && !self.is_misread() {
             let text = format!(
                 "announce.prefix: {announced} is announced to nobody; no neighbor has {} among its families and this prefix among its prefixes",
                 word(announced.family())

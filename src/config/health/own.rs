@@ -41,6 +41,28 @@ pub enum OwnProbe {
     },
 }
 
+/// What stands in [`super::Health`] or begins the name of a check that the relay brings along.
+const BUILT_IN: [&str; 11] = [
+    "self test",
+    "worker",
+    "workers",
+    "queue loss",
+    "load",
+    "packets",
+    "ports",
+    "quota",
+    "certificates",
+    "clock",
+    "quality",
+];
+
+/// Whether a check of this name would be taken for one that the relay brings along: by a reload, or by people.
+pub(in super::super) fn is_built_in(name: &str) -> bool {
+    let name = name.trim().to_lowercase().replace(['-', '_'], " ");
+    let is_numbered = name.strip_prefix("worker ").is_some_and(|rest| rest.parse::<u32>().is_ok());
+    BUILT_IN.contains(&name.as_str()) || is_numbered || name.starts_with("self test ")
+}
+
 impl OwnCheck {
     pub(super) fn read(mut section: Section<'_>, base: &Pace) -> Option<Self> {
         let name: Option<String> = section.required("name");
@@ -52,6 +74,10 @@ impl OwnCheck {
         pace.read(&mut section);
         if name.as_ref().is_some_and(|name| name.is_empty() || name.len() > 64) {
             section.error("name", "expected 1 to 64 bytes of text");
+        }
+        if let Some(name) = name.as_ref().filter(|name| is_built_in(name)) {
+            let text = format!("{name:?} is the name of a check that the relay brings along; choose another");
+            section.error("name", text);
         }
         let probe = match (command, file) {
             (Some(command), None) => {
