@@ -111,5 +111,5 @@ fn describe(row: &Row, before: Option<&Attributes>) -> Option<Event> {
         Some(after) => event.with("attributes", after),
         None => event,
     };
-    Some(event.with("rule", &row.decision.rule))
+    Some(event.with("reason", &row.decision.rule))
 }

@@ -235,7 +235,10 @@ impl Monitor {
             Verdict::Poor => ("check poor", format!("`{name}` is poor")),
             Verdict::Bad => ("check failed", format!("`{name}` has failed")),
         };
-        let event = Event::info(text).with("check", name).with("detail", check.detail());
+        // One that can take the relay down alone is worth an alert; while the relay flaps, that was told already.
+        let is_grave = turn.to == Verdict::Bad && check.settings().weight >= self.settings.down_at.max(1);
+        let event = if is_grave && !self.gate.is_damped() { Event::warn(text) } else { Event::info(text) };
+        let event = event.with("check", name).with("detail", check.detail());
         self.outputs.push_back(Output::Event(event));
         // What is worse is told by the reasons as they stand; only what is better leaves no trace there.
         if turn.from.is_some_and(|from| turn.to < from) {
@@ -282,7 +285,7 @@ impl Monitor {
         }
         self.was_known = true;
         if self.gate.level() == Level::Down {
-            let event = Event::warn("relay does not come up").with("reasons", self.reasons(now).join("; "));
+            let event = Event::warn("relay does not come up").with("reason", self.reasons(now).join("; "));
             self.outputs.push_back(Output::Event(event));
         }
     }
@@ -425,5 +428,6 @@ fn announce(transition: &Transition) -> Event {
         State::Down => Event::warn("relay is down"),
         State::Takeover => Event::warn("relay stands in for another"),
     };
-    event.with("before", transition.from).with("reasons", transition.reasons.join("; "))
+    let Transition { from, to, reasons, .. } = transition;
+    event.with("state", to).with("previous", from).with("reason", reasons.join("; "))
 }
