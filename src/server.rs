@@ -4,6 +4,7 @@
 //! and reports.
 
 mod bind;
+mod calls;
 mod crew;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -34,6 +35,7 @@ use crate::worker::{
 use bind::Bound;
 pub use bind::ListenerBuffers;
 pub(crate) use bind::refuse;
+pub use calls::Calls;
 pub use crew::DeadWorker;
 use crew::{Deaths, Running};
 

@@ -114,6 +114,7 @@ impl Engine {
             permissions: SmallVec::new(),
             channels: SmallVec::new(),
             ticket: wish.mobility.then_some(0),
+            began: u32::try_from(now.unix.0).unwrap_or(u32::MAX),
             answered: user.turnaround.map_or(0, |turnaround| turnaround.issued),
             tcp: wish.tcp,
             opening: true,

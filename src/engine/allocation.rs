@@ -40,6 +40,8 @@ pub(super) struct Allocation {
     pub(super) channels: SmallVec<[Channel; 1]>,
     /// How often the ticket was renewed, if mobility was asked for (RFC 8016).
     pub(super) ticket: Option<u32>,
+    /// In seconds since 1970.
+    pub(super) began: u32,
     /// When the last nonce that answered a challenge was issued, see [`super::auth::Turnaround`].
     pub(super) answered: u32,
     /// Relays TCP instead of UDP (RFC 6062).
@@ -228,6 +230,6 @@ mod tests {
     #[test]
     fn an_allocation_stays_small() {
         assert_eq!((size_of::<Permission>(), size_of::<Channel>()), (24, 32));
-        assert!(size_of::<Allocation>() <= 264, "{}", size_of::<Allocation>());
+        assert!(size_of::<Allocation>() <= 272, "{}", size_of::<Allocation>());
     }
 }

@@ -29,6 +29,7 @@ mod settings;
 mod tcp;
 pub mod timer;
 mod timers;
+mod view;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub use settings::{
     DefaultFamily, Lifetimes, Limits, ListenerSettings, NatDiscovery, Redirect, RelaySettings, SessionLimits,
     Settings,
 };
+
+pub use view::AllocationView;
 
 use allocate::Opening;
 use allocation::Allocation;

@@ -4,6 +4,7 @@
 //! time. Nothing here is called for by a packet but an addition. [`Heart`] tells whether a worker still turns. [`Exposition`] writes them for Prometheus,
 //! and [`RecordReport`] a session for whoever reads JSON.
 
+mod calls;
 mod counters;
 mod exposition;
 mod families;
@@ -14,6 +15,9 @@ mod report;
 mod session;
 mod sums;
 
+pub use calls::{
+    CallDetail, CallMedia, CallRow, DscpChange, LegFigures, SecondAddress, Traffic as CallTraffic,
+};
 pub use counters::{Counter, Counters, Loss, Path, Totals, Traffic};
 pub use exposition::{Exposition, Source};
 pub use pulse::{Heart, Pulse};

@@ -247,6 +247,13 @@ impl Flow {
         self.before.latest = verdict.into();
     }
 
+    /// The DSCP that most packets came with.
+    pub(super) fn dscp(&self) -> Option<u8> {
+        let running = self.marks.dscp().max_by_key(|(_, packets)| *packets);
+        let most = self.before.marks.dscp().max_by_key(|(_, packets)| *packets).or(running);
+        most.map(|(dscp, _)| dscp)
+    }
+
     /// Of the last interval.
     pub(super) const fn latest(&self) -> Latest {
         self.before.latest

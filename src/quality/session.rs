@@ -105,6 +105,12 @@ impl Session {
         }
     }
 
+    /// The DSCP that most packets of a direction came with; none before the first, or where they come on a stream.
+    #[must_use]
+    pub fn dscp(&self, direction: Direction) -> Option<u8> {
+        self.flows[direction].dscp()
+    }
+
     /// The last intervals, the oldest first.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = Moment> {
         self.history.iter()

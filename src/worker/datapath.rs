@@ -157,7 +157,7 @@ impl Worker {
             self.tap(media.relay, Direction::ClientToPeer, media.peer, glance);
         }
         if let Err(loss) = self.try_send_to_peer(arrival, media, bytes, slot, glance) {
-            self.counters.lose(loss);
+            self.lose_of(media.relay, loss, 1);
         }
     }
 
@@ -206,6 +206,7 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether a payload may pass under the rates that hold; one that may is counted as passed.
     pub(super) fn check_rate(&self, relay: RelayId, way: Way, bytes: usize) -> Result<(), Loss> {
         let limits = &self.engine_settings.limits;
         let relay = self.relays.get(relay).ok_or(Loss::NoAllocation)?;
@@ -215,6 +216,7 @@ impl Worker {
         if !relay.owner_admits(limits.user_bandwidth, way, self.now.time, bytes) {
             return Err(Loss::OwnerRate);
         }
+        relay.passed.add(way, bytes);
         Ok(())
     }
 
@@ -222,7 +224,7 @@ impl Worker {
     pub(super) fn peer_datagram(&mut self, relay: RelayId, index: usize, packet: Packet<'_>) {
         self.counters.pass(Path::FromPeer, packet.payload.len());
         if let Err(loss) = self.try_send_to_client(relay, index, packet) {
-            self.counters.lose(loss);
+            self.lose_of(relay, loss, 1);
         }
     }
 

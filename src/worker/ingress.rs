@@ -86,7 +86,7 @@ impl Worker {
             Verdict::ToPeer(media) => self.send_to_peer(arrival, &media, bytes, slot),
             Verdict::Control => self.message(arrival, bytes),
             Verdict::Elsewhere(worker) => self.hand_over_datagram(worker, arrival, bytes),
-            Verdict::Lost(loss) => self.counters.lose(loss),
+            Verdict::Lost(loss) => self.lose_of_client(&arrival.client, loss),
         }
     }
 
@@ -120,7 +120,9 @@ impl Worker {
         let received = receive(udp, batch);
         if let (Some(total), Some(relay)) = (batch.overflow(), self.relays.get_mut(id)) {
             let fresh = total.wrapping_sub(std::mem::replace(&mut relay.overflow, total));
-            self.counters.lose_many(Loss::ReceiveOverflow, u64::from(fresh));
+            if fresh > 0 {
+                self.lose_of(id, Loss::ReceiveOverflow, u64::from(fresh));
+            }
         }
         self.count_received(Traffic::FromPeers, received.clone(), batch);
         for index in received {

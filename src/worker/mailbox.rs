@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::calls::CallPage;
 use super::dtls::DtlsLink;
 use super::leases::{Ask, Grant};
 use super::queues::Depth;
@@ -16,7 +17,7 @@ use super::sessions::Page;
 use super::settings::WorkerSettings;
 use super::stream::Stream;
 use crate::engine;
-use crate::metrics::SessionDetail;
+use crate::metrics::{CallDetail, SessionDetail};
 use crate::net::poll::Waker;
 use crate::net::udp::UdpSocket;
 use crate::route::{Client, ListenerId, RelayId};
@@ -57,6 +58,27 @@ pub(crate) enum Command {
         relay: RelayId,
         /// To whom; none if there is no such session.
         reply: SyncSender<Option<Box<SessionDetail>>>,
+    },
+    /// Show some allocations.
+    Calls {
+        /// From this place on.
+        from: usize,
+        /// To whom; has room for the answer.
+        reply: SyncSender<CallPage>,
+    },
+    /// Show all of one.
+    Call {
+        /// One of its relays.
+        relay: RelayId,
+        /// To whom; none if there is no such allocation.
+        reply: SyncSender<Option<Box<CallDetail>>>,
+    },
+    /// End an allocation.
+    End {
+        /// One of its relays.
+        relay: RelayId,
+        /// Whether there was one.
+        reply: SyncSender<bool>,
     },
     /// Write what is queued, then end.
     Stop,

@@ -41,7 +41,7 @@ impl Worker {
             }
             let sent = destination.and_then(|to| self.send_segment(&to, index, packet.buffer, range));
             if let Err(loss) = sent {
-                self.counters.lose(loss);
+                self.lose_of(relay, loss, 1);
             }
         }
     }

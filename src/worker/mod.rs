@@ -12,6 +12,7 @@
 //! pipes, mailboxes, handshakes.
 
 mod actions;
+mod calls;
 mod datapath;
 mod deadlines;
 mod directory;
@@ -42,6 +43,7 @@ mod tap;
 mod transfer;
 mod watch;
 
+pub(crate) use calls::CallPage;
 pub(crate) use directory::Directory;
 pub use dscp::{DscpMap, DscpPolicy};
 pub(crate) use listener::Listener;

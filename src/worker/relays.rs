@@ -1,12 +1,14 @@
 //! The worker's relay sockets, by the engine's names for them.
 
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::tap::Tap;
 use crate::engine::OwnerId;
 use crate::engine::limits::{Bucket, Rate, UserBandwidth};
+use crate::metrics::Loss;
 use crate::net::tcp::TcpListener;
 use crate::net::udp::UdpSocket;
 use crate::route::{RelayId, grow, place};
@@ -55,6 +57,42 @@ pub(super) struct Rates {
     pub(super) user: Option<Arc<UserBandwidth>>,
 }
 
+/// What has passed a relay either way, for operators who look at one call.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    packets: [Cell<u64>; 2],
+    bytes: [Cell<u64>; 2],
+}
+
+impl Passed {
+    pub(super) fn add(&self, way: Way, bytes: usize) {
+        let at = way as usize;
+        if let (Some(packets), Some(sum)) = (self.packets.get(at), self.bytes.get(at)) {
+            packets.set(packets.get().wrapping_add(1));
+            sum.set(sum.get().wrapping_add(bytes as u64));
+        }
+    }
+
+    /// Packets and bytes.
+    pub(super) fn figures(&self, way: Way) -> (u64, u64) {
+        let read = |cells: &[Cell<u64>; 2]| cells.get(way as usize).map_or(0, Cell::get);
+        (read(&self.packets), read(&self.bytes))
+    }
+}
+
+/// Packets of one relay that went nowhere, by reason. As long as there are reasons, and in memory only once there was one.
+#[derive(Debug, Default)]
+pub(super) struct Drops(Vec<(Loss, u64)>);
+
+impl Drops {
+    fn add(&mut self, loss: Loss, packets: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == loss) {
+            Some((_, sum)) => *sum = sum.wrapping_add(packets),
+            None => self.0.push((loss, packets)),
+        }
+    }
+}
+
 /// One relayed address.
 #[derive(Debug)]
 pub(super) struct Relay {
@@ -64,6 +102,8 @@ pub(super) struct Relay {
     pub(super) tap: Option<Box<Tap>>,
     pub(super) owner: OwnerId,
     rates: Option<Box<Rates>>,
+    pub(super) passed: Passed,
+    drops: Option<Box<Drops>>,
     /// What the kernel said it has dropped, at the last look.
     pub(super) overflow: u32,
     /// Microseconds that the client took to answer its last challenge; zero if nobody knows.
@@ -71,8 +111,29 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) const fn new(id: RelayId, socket: RelaySocket, owner: OwnerId) -> Self {
-        Self { id, socket, tap: None, owner, rates: None, overflow: 0, challenge: 0 }
+    pub(super) fn new(id: RelayId, socket: RelaySocket, owner: OwnerId) -> Self {
+        Self {
+            id,
+            socket,
+            tap: None,
+            owner,
+            rates: None,
+            passed: Passed::default(),
+            drops: None,
+            overflow: 0,
+            challenge: 0,
+        }
+    }
+
+    /// Counts packets that went nowhere.
+    #[cold]
+    pub(super) fn lose(&mut self, loss: Loss, packets: u64) {
+        self.drops.get_or_insert_default().add(loss, packets);
+    }
+
+    /// What was lost of it.
+    pub(super) fn drops(&self) -> &[(Loss, u64)] {
+        self.drops.as_ref().map_or(&[], |drops| &drops.0)
     }
 
     /// Its rates, to be set.
@@ -87,6 +148,14 @@ impl Relay {
 
     fn user(&self) -> Option<&UserBandwidth> {
         self.rates.as_ref()?.user.as_deref()
+    }
+
+    /// Where its socket is bound.
+    pub(super) fn local_addr(&self) -> SocketAddr {
+        match &self.socket {
+            RelaySocket::Udp(socket) => socket.local_addr(),
+            RelaySocket::Tcp(listener) => listener.local_addr(),
+        }
     }
 
     /// Its socket, if it is a UDP relay.
@@ -161,6 +230,8 @@ mod tests {
 
     #[test]
     fn a_relay_stays_small() {
-        assert!(size_of::<Option<Relay>>() <= 80, "{}", size_of::<Option<Relay>>());
+        assert!(size_of::<Option<Relay>>() <= 120, "{}", size_of::<Option<Relay>>());
     }
 }
+
+const _: () = assert!(size_of::<Option<Relay>>() <= 120);

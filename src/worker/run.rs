@@ -328,6 +328,9 @@ impl Worker {
                 // Whoever asks may have given up.
                 Command::Sessions { from, reply } => drop(reply.try_send(self.page(from))),
                 Command::Session { relay, reply } => drop(reply.try_send(self.detail(relay).map(Box::new))),
+                Command::Calls { from, reply } => drop(reply.try_send(self.call_page(from))),
+                Command::Call { relay, reply } => drop(reply.try_send(self.call_detail(relay).map(Box::new))),
+                Command::End { relay, reply } => drop(reply.try_send(self.end_call(relay))),
                 Command::Stop => stop = true,
                 #[cfg(any(test, debug_assertions))]
                 Command::Hang(duration) => std::thread::sleep(duration),

@@ -340,8 +340,10 @@ impl Worker {
         stream.dirty = false;
         let flushed = stream.flush(self.now.time);
         let dropped = stream.fresh_drops();
-        let (stage, shut) = (stream.stage, stream.shut);
-        self.counters.lose_many(Loss::SlowReader, dropped);
+        let (stage, shut, client) = (stream.stage, stream.shut, stream.client);
+        if dropped > 0 {
+            self.lose_many_of_client(&client, Loss::SlowReader, dropped);
+        }
         match (flushed, stage) {
             (Err(_), _) => self.drop_stream(id),
             (Ok(Flushed::All), Stage::Closing) => self.finish_closing(id),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::deadlines::Reminder;
+use super::relays::Way;
 use super::run::{Link, Worker};
 use super::seen::Seen;
 use crate::metrics::{EndedSession, SessionId, SessionInfo};
@@ -31,7 +32,7 @@ pub(super) struct Tap {
     pub(super) session: Session,
     /// As it was at the last look.
     client: Client,
-    began: UnixTime,
+    pub(super) began: UnixTime,
     /// When its interval ends.
     due: Time,
 }
@@ -53,6 +54,9 @@ impl Worker {
     /// What another worker has seen.
     pub(super) fn take_seen(&mut self, seen: &[Seen]) {
         for Seen { relay, peer, glance } in seen {
+            if let Some(relay) = self.relays.get(*relay) {
+                relay.passed.add(Way::ToClient, glance.length.into());
+            }
             self.show(*relay, Direction::PeerToClient, *peer, glance);
         }
     }

@@ -56,6 +56,12 @@ impl Session {
         self.owner
     }
 
+    /// Whether it is that of a test call of the relay itself.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.kind == Kind::Probe
+    }
+
     /// See [`Authenticated::expires`].
     #[must_use]
     pub const fn expires(&self) -> Option<UnixTime> {
