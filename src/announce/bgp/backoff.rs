@@ -57,6 +57,14 @@ impl Backoff {
         self.step(FIRST, LONGEST)
     }
 
+    /// The neighbour has opened another connection before there was a session on the one before. The first time it has
+    /// started anew, perhaps; then there is a delay as well.
+    pub(super) fn replaced(&mut self) -> Option<Duration> {
+        let is_first = self.failures == 0;
+        let delay = self.refused();
+        (!is_first).then_some(delay)
+    }
+
     /// A session has ended after `lasted`.
     pub(super) fn ended(&mut self, lasted: Duration) -> Duration {
         if lasted >= LASTING {

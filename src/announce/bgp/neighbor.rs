@@ -141,7 +141,13 @@ impl Neighbor {
         let before = self.connections.iter().find(|other| !other.is_ours && other.session().is_none());
         match before.map(|before| (before.id, &before.phase)) {
             Some((_, Phase::OpenConfirm(..))) => return refuse(context, id, Reason::COLLISION_RESOLUTION),
-            Some((before, _)) => self.end(context, before, Goodbye::Abort, Cause::Collision),
+            Some((before, phase)) => {
+                let was_greeted = matches!(phase, Phase::OpenSent { .. });
+                self.end(context, before, Goodbye::Abort, Cause::Collision);
+                if let Some(delay) = was_greeted.then(|| self.backoff.replaced()).flatten() {
+                    self.rest(context, delay);
+                }
+            }
             None => {}
         }
         let until = context.now.time + BESIDE_SESSION;
@@ -253,31 +259,48 @@ impl Neighbor {
         context.act(Action::Close { connection: id });
     }
 
-    /// Decides when the next attempt is, unless one is under way.
+    /// Decides when the next attempt is, and until when connections wait.
     fn after_failure(&mut self, context: &mut Context, ended: &Connection, words: String) {
         self.log_failure(context, ended, &words);
         self.record.failed(context.now, words);
-        let is_under_way = |other: &Connection| !matches!(other.phase, Phase::Waiting { .. });
-        let is_halted = matches!(self.plan, Plan::Halted { .. });
-        if is_halted || self.connections.iter().any(is_under_way) {
+        if matches!(self.plan, Plan::Halted { .. }) {
             return;
         }
+        let is_under_way = |other: &Connection| !matches!(other.phase, Phase::Waiting { .. });
         let now = context.now.time;
         match &ended.phase {
             Phase::Waiting { .. } => {}
+            Phase::Connecting { .. } if self.connections.iter().any(is_under_way) => {}
             Phase::Connecting { .. } => {
                 let delay = self.backoff.unreachable(self.settings.connect_retry);
-                self.plan = Plan::Active { connect: Some(now + context.jitter.shorten(now, delay)) };
+                match self.plan {
+                    Plan::Idle { .. } => self.rest(context, delay),
+                    Plan::Halted { .. } | Plan::Active { .. } => {
+                        self.plan = Plan::Active { connect: Some(now + context.jitter.shorten(now, delay)) };
+                    }
+                }
             }
             Phase::OpenSent { .. } | Phase::OpenConfirm(..) => {
                 let delay = self.backoff.refused();
-                self.plan = Plan::Idle { until: now + context.jitter.shorten(now, delay) };
+                self.rest(context, delay);
             }
             Phase::Established(session, _) => {
                 let delay = self.backoff.ended(now.since(session.since.time));
-                self.plan = Plan::Idle { until: now + context.jitter.shorten(now, delay) };
+                self.rest(context, delay);
             }
         }
+    }
+
+    /// A pause, whoever opened what has failed (DampPeerOscillations of RFC 4271 section 8.1.1). What is under way goes on;
+    /// nothing is begun, and what comes waits. No pause is shortened by another one.
+    fn rest(&mut self, context: &mut Context, delay: Duration) {
+        let now = context.now.time;
+        let until = now + context.jitter.shorten(now, delay);
+        let until = match self.plan {
+            Plan::Idle { until: before } => until.max(before),
+            Plan::Halted { .. } | Plan::Active { .. } => until,
+        };
+        self.plan = Plan::Idle { until };
     }
 
     fn after_excess(&mut self, context: &mut Context, ended: &Connection, words: String) {

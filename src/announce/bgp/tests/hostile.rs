@@ -278,3 +278,49 @@ fn a_neighbour_that_is_refused_waits_longer_each_time() {
     link.run(61 * SECOND);
     link.assert_established();
 }
+
+/// How many OPENs of ours a neighbour gets in 200 s that opens a connection every 100 ms and says `words` on it, while an
+/// attempt of our own is never answered.
+fn opens_while_we_connect(words: &[u8]) -> usize {
+    let mut hand = Hand::new(&settings(A));
+    hand.handle(Input::Tick);
+    assert_eq!(hand.asked.len(), 1);
+    for n in 0..2000 {
+        let connection = ConnectionId(1 + 2 * n);
+        hand.accept(connection);
+        hand.feed(connection, words);
+        hand.pass(SECOND / 10);
+    }
+    let tries = hand.asked.len();
+    assert!(tries < 14, "{tries}");
+    hand.take().iter().filter(|said| said.contains("OPEN 64512")).count()
+}
+
+#[test]
+fn a_neighbour_whose_connections_fail_meets_the_growing_pause_though_we_are_connecting_ourselves() {
+    // After 1, 2, 4, 8, 16, 32, 60 and 60 seconds, up to a quarter less; our own attempts count as well.
+    let opens = opens_while_we_connect(&message(77, &[0; 100]));
+    assert!((4..12).contains(&opens), "{opens}");
+}
+
+#[test]
+fn a_neighbour_that_connects_again_and_again_without_a_word_meets_it_as_well() {
+    let opens = opens_while_we_connect(&[]);
+    assert!((4..12).contains(&opens), "{opens}");
+}
+
+#[test]
+fn a_pause_for_the_neighbours_connection_does_not_hold_up_our_own_that_is_under_way() {
+    let mut hand = Hand::new(&settings(A));
+    hand.handle(Input::Tick);
+    hand.accept(FIRST);
+    hand.handle(Input::Closed { connection: FIRST, reason: "reset" });
+    hand.take();
+    hand.accept(ConnectionId(3));
+    assert_eq!(hand.take(), [""; 0], "it waits");
+    let ours = hand.asked[0];
+    hand.connect(ours);
+    hand.feed(ours, &open(|_| {}));
+    hand.feed(ours, &keepalive());
+    assert_eq!(hand.view().state, SessionState::Established);
+}
