@@ -5,6 +5,7 @@ use super::connection::{Connection, OPEN_TIME, Phase, Timers};
 use super::context::Context;
 use super::neighbor::{Cause, Goodbye, Neighbor, Plan};
 use super::opening::{self, Agreed, Refusal};
+use super::record::Complaint;
 use super::rib::{Terms, Wanted};
 use super::session::Session;
 use super::settings::NeighborSettings;
@@ -182,7 +183,7 @@ impl Neighbor {
     }
 
     fn complain(&mut self, context: &mut Context, flaw: Flaw, handling: &'static str) {
-        if let Some(kept_quiet) = self.record.may_complain(context.now.time) {
+        if let Some(kept_quiet) = self.record.may_complain(Complaint::Routes, context.now.time) {
             let event = Event::warn("BGP neighbour sends malformed routes")
                 .with("flaw", flaw)
                 .with("handling", handling)

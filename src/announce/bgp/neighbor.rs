@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::connection::{Connection, Phase};
 use super::context::Context;
-use super::record::Record;
+use super::record::{Complaint, Record};
 use super::rib::Wanted;
 use super::session::Session;
 use super::settings::NeighborSettings;
@@ -312,24 +312,37 @@ impl Neighbor {
         self.plan = Plan::Halted { why: WHY, until };
     }
 
-    /// A session that ends is worth an alert; so is a neighbour that cannot be talked to, once for each reason.
-    fn log_failure(&self, context: &mut Context, ended: &Connection, words: &str) {
+    /// A session that ends is worth an alert; so is a neighbour that cannot be talked to, once for each reason. How often
+    /// is up to the neighbour, so both are said once in a while, with how many were not.
+    fn log_failure(&mut self, context: &mut Context, ended: &Connection, words: &str) {
+        let now = context.now.time;
         let is_news = self.record.last_failure_words() != Some(words);
         let event = match &ended.phase {
             Phase::Established(session, _) => {
-                let lasted = context.now.time.since(session.since.time).as_secs();
-                Event::warn("BGP session lost").with("lasted", format_args!("{lasted}s"))
+                let lasted = now.since(session.since.time).as_secs();
+                self.complaint(Complaint::Lost, now, "BGP session lost")
+                    .with("lasted", format_args!("{lasted}s"))
             }
             Phase::OpenSent { .. } | Phase::OpenConfirm(..) if is_news => {
-                Event::warn("BGP session cannot be established")
+                self.complaint(Complaint::Refused, now, "BGP session cannot be established")
             }
             Phase::Connecting { .. } if is_news => Event::info("BGP neighbour cannot be reached"),
-            Phase::Connecting { .. }
-            | Phase::Waiting { .. }
-            | Phase::OpenSent { .. }
-            | Phase::OpenConfirm(..) => Event::debug("BGP connection ended"),
+            Phase::OpenSent { .. } | Phase::OpenConfirm(..) => {
+                self.record.keep_quiet(Complaint::Refused);
+                Event::debug("BGP connection ended")
+            }
+            Phase::Connecting { .. } | Phase::Waiting { .. } => Event::debug("BGP connection ended"),
         };
         context.log(self.event(event).with("reason", words));
+    }
+
+    /// A warning if it is time for one of its kind.
+    pub(super) fn complaint(&mut self, kind: Complaint, now: Time, text: &'static str) -> Event {
+        match self.record.may_complain(kind, now) {
+            Some(0) => Event::warn(text),
+            Some(kept_quiet) => Event::warn(text).with("more_since_last", kept_quiet),
+            None => Event::debug(text),
+        }
     }
 
     pub(super) fn event(&self, event: Event) -> Event {

@@ -6,8 +6,45 @@ use super::view::{Failure, Notice};
 use crate::time::{Now, Time};
 use crate::wire::bgp::Reason;
 
-/// Malformed routes are in the log once in so long.
+/// Each kind of complaint is in the log once in so long.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What a neighbour can bring into the log as often as it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// It sends malformed routes.
+    Routes,
+    /// There is no session with it.
+    Refused,
+    /// A session with it has ended.
+    Lost,
+}
+
+/// When one kind was last logged, and how many were not since.
+#[derive(Clone, Copy, Debug)]
+struct Quiet {
+    last: Option<Time>,
+    kept: u64,
+}
+
+impl Quiet {
+    const fn new() -> Self {
+        Self { last: None, kept: 0 }
+    }
+
+    fn may_speak(&mut self, now: Time) -> Option<u64> {
+        if self.last.is_some_and(|last| now < last + COMPLAINT_INTERVAL) {
+            self.keep();
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.kept))
+    }
+
+    const fn keep(&mut self) {
+        self.kept = self.kept.saturating_add(1);
+    }
+}
 
 /// Counts and last words.
 #[derive(Debug)]
@@ -19,8 +56,10 @@ pub(super) struct Record {
     pub(super) discarded: u64,
     pub(super) last_notification: Option<Notice>,
     pub(super) last_failure: Option<Failure>,
-    complained: Option<Time>,
-    kept_quiet: u64,
+    /// Complaints by their kind.
+    routes: Quiet,
+    refused: Quiet,
+    sessions: Quiet,
 }
 
 impl Record {
@@ -33,8 +72,9 @@ impl Record {
             discarded: 0,
             last_notification: None,
             last_failure: None,
-            complained: None,
-            kept_quiet: 0,
+            routes: Quiet::new(),
+            refused: Quiet::new(),
+            sessions: Quiet::new(),
         }
     }
 
@@ -62,13 +102,21 @@ impl Record {
         self.last_failure.as_ref().map(|failure| failure.words.as_str())
     }
 
-    /// Whether something malformed may be logged now: then how many were not logged since the last time.
-    pub(super) fn may_complain(&mut self, now: Time) -> Option<u64> {
-        if self.complained.is_some_and(|last| now < last + COMPLAINT_INTERVAL) {
-            self.kept_quiet = self.kept_quiet.saturating_add(1);
-            return None;
+    /// Whether it may be logged now: then how many of its kind were not logged since the last time.
+    pub(super) fn may_complain(&mut self, kind: Complaint, now: Time) -> Option<u64> {
+        self.quiet(kind).may_speak(now)
+    }
+
+    /// It is not logged, and counted.
+    pub(super) const fn keep_quiet(&mut self, kind: Complaint) {
+        self.quiet(kind).keep();
+    }
+
+    const fn quiet(&mut self, kind: Complaint) -> &mut Quiet {
+        match kind {
+            Complaint::Routes => &mut self.routes,
+            Complaint::Refused => &mut self.refused,
+            Complaint::Lost => &mut self.sessions,
         }
-        self.complained = Some(now);
-        Some(std::mem::take(&mut self.kept_quiet))
     }
 }

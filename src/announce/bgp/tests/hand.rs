@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::link::describe;
 use super::{A, B, asn};
 use crate::announce::bgp::{Input, NeighborView, SessionState, Settings, Speaker};
-use crate::announce::io::{Action, ConnectionId, NeighborId};
+use crate::announce::io::{Action, ConnectionId, Level, NeighborId};
 use crate::time::{Now, Time, UnixTime};
 use crate::wire::bgp::write::{self, OpenSettings};
 use crate::wire::bgp::{Families, RouterId};
@@ -21,6 +21,8 @@ pub(super) struct Hand {
     /// Actions since the last look, in short.
     pub(super) said: Vec<String>,
     pub(super) log: Vec<String>,
+    /// Those events that are worth an alert, with their time.
+    pub(super) alerts: Vec<(Time, String)>,
     /// Connections that it has asked for.
     pub(super) asked: Vec<ConnectionId>,
     /// The kernel takes what is sent.
@@ -37,6 +39,7 @@ impl Hand {
             speaker,
             said: Vec::new(),
             log: Vec::new(),
+            alerts: Vec::new(),
             asked: Vec::new(),
             is_read: true,
             written: Vec::new(),
@@ -84,7 +87,12 @@ impl Hand {
                 }
                 Action::Close { connection } => self.said.push(format!("{} close", connection.0)),
                 Action::Abort { connection } => self.said.push(format!("{} abort", connection.0)),
-                Action::Event(event) => self.log.push(event.to_string()),
+                Action::Event(event) => {
+                    if event.level == Level::Warn {
+                        self.alerts.push((self.now.time, event.to_string()));
+                    }
+                    self.log.push(event.to_string());
+                }
                 other @ (Action::Run { .. } | Action::Hook(_) | Action::Stopped) => panic!("{other:?}"),
             }
         }

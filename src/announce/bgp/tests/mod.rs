@@ -2,6 +2,7 @@
 //! ([`hand`]).
 
 mod collision;
+mod complaints;
 mod hand;
 mod hostile;
 mod life;
