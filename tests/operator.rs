@@ -115,6 +115,8 @@ fn report() -> Report {
         for_seconds: None,
         last_failure: Some("connection refused".into()),
         last_failure_seconds: Some(4),
+        failure_cause: Some("the neighbour says: Cease: Peer De-configured".into()),
+        failure_cause_seconds: Some(90),
         routes: vec![route(false)],
         ..Neighbor::default()
     };
@@ -228,6 +230,7 @@ cloud-a
 cloud-b
   10.99.0.1/32 to be announced with MED 20400, prepended 1 more, communities 64512:1 64512:2, next hop 10.0.0.5: the state degraded is announced
   last failure, 4s ago: connection refused
+  before that, 1m 30s ago: the neighbour says: Cease: Peer De-configured
 ";
     assert_eq!(out(&Served::start().tern(&["bgp", "show"])), expected);
 }
@@ -240,7 +243,7 @@ fn why_tells_the_chain_of_reasons_and_can_have_the_checks_run_first() {
   the state degraded is announced
   ports is poor: 4 % of 16384 are left
 10.99.0.1/32 to cloud-b: to be announced with MED 20400, prepended 1 more, communities 64512:1 64512:2, next hop 10.0.0.5
-  there is no session (active): connection refused
+  there is no session (active): connection refused; before that: the neighbour says: Cease: Peer De-configured
   the state degraded is announced
   ports is poor: 4 % of 16384 are left
 

@@ -64,6 +64,8 @@ pub(super) enum Goodbye {
 pub(super) enum Cause {
     /// Something went wrong: words for the operator.
     Failure(String),
+    /// The network or the neighbour's kernel ended it, and nobody said why.
+    Loss(String),
     /// The neighbour sends too much: words for the operator.
     Excess(String),
     /// Another connection stays.
@@ -186,12 +188,12 @@ impl Neighbor {
 
     pub(super) fn failed(&mut self, context: &mut Context, id: ConnectionId, reason: &str) {
         let words = format!("cannot connect: {reason}");
-        self.end(context, id, Goodbye::Gone, Cause::Failure(words));
+        self.end(context, id, Goodbye::Gone, Cause::Loss(words));
     }
 
     pub(super) fn closed(&mut self, context: &mut Context, id: ConnectionId, reason: &str) {
         let words = format!("the connection was closed without a NOTIFICATION: {reason}");
-        self.end(context, id, Goodbye::Gone, Cause::Failure(words));
+        self.end(context, id, Goodbye::Gone, Cause::Loss(words));
     }
 
     /// Ends everything by our wish; `why` there will be no other connection.
@@ -223,7 +225,14 @@ impl Neighbor {
         }
         match cause {
             Cause::Collision => {}
-            Cause::Failure(words) => self.after_failure(context, &connection, words),
+            Cause::Failure(words) => {
+                self.note_failure(context, &connection, words, true);
+                self.after_failure(context, &connection);
+            }
+            Cause::Loss(words) => {
+                self.note_failure(context, &connection, words, false);
+                self.after_failure(context, &connection);
+            }
             Cause::Excess(words) => self.after_excess(context, &connection, words),
             Cause::Wish(why) if connection.session().is_some() => {
                 context.log(self.event(Event::info("BGP session ended")).with("reason", why));
@@ -260,9 +269,7 @@ impl Neighbor {
     }
 
     /// Decides when the next attempt is, and until when connections wait.
-    fn after_failure(&mut self, context: &mut Context, ended: &Connection, words: String) {
-        self.log_failure(context, ended, &words);
-        self.record.failed(context.now, words);
+    fn after_failure(&mut self, context: &mut Context, ended: &Connection) {
         if matches!(self.plan, Plan::Halted { .. }) {
             return;
         }
@@ -305,18 +312,22 @@ impl Neighbor {
 
     fn after_excess(&mut self, context: &mut Context, ended: &Connection, words: String) {
         const WHY: &str = "the neighbour sent more prefixes than `max_prefixes`";
-        self.log_failure(context, ended, &words);
-        self.record.failed(context.now, words);
+        self.note_failure(context, ended, words, true);
         self.halt(context, Reason::CONNECTION_REJECTED, WHY);
         let until = self.settings.max_prefixes_restart.map(|pause| context.now.time + pause);
         self.plan = Plan::Halted { why: WHY, until };
+    }
+
+    fn note_failure(&mut self, context: &mut Context, ended: &Connection, words: String, says_why: bool) {
+        self.log_failure(context, ended, &words);
+        self.record.failed(context.now, words, says_why);
     }
 
     /// A session that ends is worth an alert; so is a neighbour that cannot be talked to, once for each reason. How often
     /// is up to the neighbour, so both are said once in a while, with how many were not.
     fn log_failure(&mut self, context: &mut Context, ended: &Connection, words: &str) {
         let now = context.now.time;
-        let is_news = self.record.last_failure_words() != Some(words);
+        let is_news = self.record.is_news(words);
         let event = match &ended.phase {
             Phase::Established(session, _) => {
                 let lasted = now.since(session.since.time).as_secs();

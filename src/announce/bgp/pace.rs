@@ -74,7 +74,7 @@ impl Neighbor {
                      between, do both sides have the same MD5 password?",
                     CONNECT_TIME.as_secs()
                 );
-                self.end(context, id, Goodbye::Abort, Cause::Failure(words));
+                self.end(context, id, Goodbye::Abort, Cause::Loss(words));
             }
             Phase::Waiting { until } if has_session && *until <= now => {
                 let goodbye = Goodbye::Notify(Reason::COLLISION_RESOLUTION.into());

@@ -56,6 +56,12 @@ pub(super) struct Record {
     pub(super) discarded: u64,
     pub(super) last_notification: Option<Notice>,
     pub(super) last_failure: Option<Failure>,
+    /// The last failure that said why, where later ones did not and no session came between.
+    pub(super) cause: Option<Failure>,
+    /// Whether `last_failure` says why.
+    says_why: bool,
+    /// There was a session since.
+    is_mended: bool,
     /// Complaints by their kind.
     routes: Quiet,
     refused: Quiet,
@@ -72,6 +78,9 @@ impl Record {
             discarded: 0,
             last_notification: None,
             last_failure: None,
+            cause: None,
+            says_why: false,
+            is_mended: false,
             routes: Quiet::new(),
             refused: Quiet::new(),
             sessions: Quiet::new(),
@@ -80,6 +89,7 @@ impl Record {
 
     pub(super) const fn session_began(&mut self, now: Now) {
         self.since = now;
+        self.is_mended = true;
         self.established = self.established.saturating_add(1);
     }
 
@@ -94,12 +104,21 @@ impl Record {
         self.last_notification = Some(Notice { is_sent, reason, words, at });
     }
 
-    pub(super) fn failed(&mut self, at: Now, words: String) {
-        self.last_failure = Some(Failure { words, at });
+    /// What says why is not forgotten over connections that end without a word: those are often all that comes after.
+    pub(super) fn failed(&mut self, at: Now, words: String, says_why: bool) {
+        let before = self.last_failure.replace(Failure { words, at });
+        let said_why = std::mem::replace(&mut self.says_why, says_why);
+        let is_mended = std::mem::take(&mut self.is_mended);
+        if says_why || is_mended {
+            self.cause = None;
+        } else if said_why {
+            self.cause = before;
+        }
     }
 
-    pub(super) fn last_failure_words(&self) -> Option<&str> {
-        self.last_failure.as_ref().map(|failure| failure.words.as_str())
+    /// Whether that is not what is known already. After a session it is, whatever was wrong before.
+    pub(super) fn is_news(&self, words: &str) -> bool {
+        self.is_mended || self.last_failure.iter().chain(&self.cause).all(|known| known.words != words)
     }
 
     /// Whether it may be logged now: then how many of its kind were not logged since the last time.

@@ -37,6 +37,7 @@ impl Neighbor {
             discarded: self.record.discarded,
             last_notification: self.record.last_notification.clone(),
             last_failure: self.record.last_failure.clone(),
+            failure_cause: self.record.cause.clone(),
             bfd: self.settings.bfd.then_some(self.bfd_is_up),
         }
     }

@@ -151,6 +151,8 @@ pub struct NeighborView {
     pub last_notification: Option<Notice>,
     /// Why there was no session the last time. Remains after it is mended.
     pub last_failure: Option<Failure>,
+    /// The last failure that said why, if [`Self::last_failure`] does not and no session came between.
+    pub failure_cause: Option<Failure>,
     /// What BFD says, where it runs beside the session.
     pub bfd: Option<bool>,
 }

@@ -106,12 +106,14 @@ fn details(neighbor: &Neighbor) -> String {
     if let Some(last) = &neighbor.last_notification {
         let _ = writeln!(text, "  {}", notification_line(last));
     }
+    let ago = |seconds: Option<u64>| seconds.map(|seconds| format!(", {} ago", age(seconds)));
     if let Some(failure) = &neighbor.last_failure {
-        let ago = neighbor
-            .last_failure_seconds
-            .map(|seconds| format!(", {} ago", age(seconds)))
-            .unwrap_or_default();
+        let ago = ago(neighbor.last_failure_seconds).unwrap_or_default();
         let _ = writeln!(text, "  last failure{ago}: {failure}");
+    }
+    if let Some(cause) = &neighbor.failure_cause {
+        let ago = ago(neighbor.failure_cause_seconds).unwrap_or_default();
+        let _ = writeln!(text, "  before that{ago}: {cause}");
     }
     if let Some(milliseconds) = neighbor.next_attempt_milliseconds {
         let _ = writeln!(text, "  the next attempt is in {}", age(milliseconds.div_ceil(1_000)));
@@ -180,9 +182,12 @@ pub(super) fn why(report: &Report, prefix: Option<Prefix>) -> String {
     for (neighbor, route) in routes(report, prefix) {
         let _ = writeln!(text, "{} to {}: {}", route.prefix, neighbor.name, route_words(route));
         if route.attributes.is_some() && neighbor.state != "established" {
-            let reason = neighbor.halted.as_ref().or(neighbor.last_failure.as_ref());
-            let failure = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-            let _ = writeln!(text, "  there is no session ({}){failure}", neighbor.state.replace('_', " "));
+            let _ = writeln!(
+                text,
+                "  there is no session ({}){}",
+                neighbor.state.replace('_', " "),
+                absence(neighbor)
+            );
         }
         for reason in &route.why {
             let _ = writeln!(text, "  {reason}");
@@ -208,6 +213,16 @@ pub(super) fn why(report: &Report, prefix: Option<Prefix>) -> String {
         let _ = writeln!(text, "{} {} to {}: {reasons}", transition.at, transition.from, transition.to);
     }
     text
+}
+
+/// Why there is no session.
+fn absence(neighbor: &Neighbor) -> String {
+    if let Some(halted) = &neighbor.halted {
+        return format!(": {halted}");
+    }
+    let failure = neighbor.last_failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+    let cause = neighbor.failure_cause.as_ref().map(|cause| format!("; before that: {cause}"));
+    failure + &cause.unwrap_or_default()
 }
 
 fn check_row(check: &Check) -> Vec<String> {

@@ -226,6 +226,8 @@ fn neighbor<'v>(now: Now, view: &NeighborView, routes: impl Iterator<Item = &'v 
         last_notification: view.last_notification.as_ref().map(|last| notification(now, last)),
         last_failure: view.last_failure.as_ref().map(|last| last.words.clone()),
         last_failure_seconds: view.last_failure.as_ref().map(|last| seconds(now, last.at)),
+        failure_cause: view.failure_cause.as_ref().map(|cause| cause.words.clone()),
+        failure_cause_seconds: view.failure_cause.as_ref().map(|cause| seconds(now, cause.at)),
         routes: routes.map(|wanted| route(wanted, session)).collect(),
         bfd: None,
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::hand::{Hand, keepalive, open};
+use super::hand::{FIRST, Hand, keepalive, open};
 use super::{A, settings};
 use crate::announce::bgp::{Input, SessionState};
 use crate::announce::io::ConnectionId;
+use crate::wire::bgp::{Reason, write};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -60,4 +61,43 @@ fn however_often_a_neighbour_breaks_its_session_there_is_a_warning_a_minute() {
     assert!(alerts.iter().all(|(_, alert)| alert.starts_with("BGP session lost")), "{alerts:#?}");
     assert!(alerts.windows(2).all(|pair| pair[1].0 - pair[0].0 >= 60), "{alerts:#?}");
     assert!(alerts[1].1.contains("more_since_last="), "{alerts:#?}");
+}
+
+#[test]
+fn what_says_why_stands_beside_what_does_not() {
+    let mut hand = Hand::new(&settings(A));
+    let cause = |hand: &Hand| hand.view().failure_cause.map(|cause| (cause.words, cause.at));
+    hand.handle(Input::Tick);
+    hand.connect(hand.asked[0]);
+    hand.feed(hand.asked[0], &open(|open| open.asn.0 = 65_002));
+    let (told, at) = (hand.failure(), hand.now);
+    assert!(told.contains("says it is AS 65002; `asn` of this neighbour is 4200000000"), "{told}");
+    assert_eq!(cause(&hand), None, "it is the last one");
+    // What comes after is less.
+    for n in 1..4 {
+        hand.pass(10 * SECOND);
+        let connection = hand.asked[n];
+        hand.handle(Input::Failed { connection, reason: "connection refused" });
+        assert_eq!(hand.failure(), "cannot connect: connection refused");
+        assert_eq!(cause(&hand), Some((told.clone(), at)));
+    }
+    // Another one that says why.
+    hand.pass(10 * SECOND);
+    hand.connect(hand.asked[4]);
+    let mut bytes = Vec::new();
+    write::notification(&mut bytes, Reason::ADMINISTRATIVE_SHUTDOWN, &[]);
+    hand.feed(hand.asked[4], &bytes);
+    assert_eq!(
+        (hand.failure().as_str(), cause(&hand)),
+        ("the neighbour says: Cease: Administrative Shutdown", None)
+    );
+    hand.pass(60 * SECOND);
+    hand.handle(Input::Failed { connection: hand.asked[5], reason: "connection refused" });
+    assert_eq!(cause(&hand).unwrap().0, "the neighbour says: Cease: Administrative Shutdown");
+    // What ends the session after that has nothing to do with it.
+    hand.accept(FIRST);
+    hand.feed(FIRST, &open(|_| {}));
+    hand.feed(FIRST, &keepalive());
+    hand.handle(Input::Closed { connection: FIRST, reason: "reset" });
+    assert_eq!(cause(&hand), None);
 }

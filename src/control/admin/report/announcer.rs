@@ -137,6 +137,11 @@ pub struct Neighbor {
     pub last_failure: Option<String>,
     /// How long ago that was.
     pub last_failure_seconds: Option<u64>,
+    /// The last failure that said why, if `last_failure` does not, such as a connection that was refused, and no session
+    /// came between.
+    pub failure_cause: Option<String>,
+    /// How long ago that was.
+    pub failure_cause_seconds: Option<u64>,
     /// What it is told of each prefix, and why.
     pub routes: Vec<Route>,
     /// Its BFD session, if there is one.
