@@ -10,8 +10,8 @@ impl Config {
     /// What `neighbor` is told of `prefix` in each state: what is written for the neighbour, over what is written for the
     /// prefix, over what is written for all.
     pub(super) fn ladder(&self, neighbor: &Neighbor, prefix: &AnnouncedPrefix) -> Ladder {
-        let of_prefix = prefix.rungs.with_next_hop(prefix.next_hop);
-        let of_neighbor = neighbor.rungs.with_next_hop(neighbor.next_hop);
+        let of_prefix = prefix.rungs.with_next_hop(prefix.next_hop.clone());
+        let of_neighbor = neighbor.rungs.with_next_hop(neighbor.next_hop.clone());
         of_neighbor.over(&of_prefix).over(&self.announce.rungs).ladder(prefix.prefix.0.family())
     }
 

@@ -1,6 +1,7 @@
 //! What can only be judged with the whole configuration in view.
 
 mod announce;
+mod next_hops;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -455,6 +455,23 @@ fn what_is_wrong_with_a_neighbor_is_said_with_its_place() {
             "tern.toml:14:20: warning: bgp.neighbor.graceful_restart: the routes of a relay that has died stay that long, and so do lost calls",
         ),
         (
+            "next_hop = [\"192.0.2.7\", \"2001:db8::7\"]",
+            "tern.toml:14:12: warning: bgp.neighbor.next_hop: 2001:db8::7 is used for nothing: 192.0.2.9 is not told of an ipv6 prefix",
+        ),
+        (
+            "[bgp.neighbor.draining]\nnext_hop = \"2001:db8::7\"",
+            "tern.toml:15:12: warning: bgp.neighbor.draining.next_hop: 2001:db8::7 is used for nothing: 192.0.2.9 is not told of an ipv6 prefix",
+        ),
+        (
+            "[announce.degraded]\nnext_hop = \"2001:db8::7\"",
+            "tern.toml:15:12: warning: announce.degraded.next_hop: 2001:db8::7 is used for nothing: no neighbor is told of an ipv6 prefix",
+        ),
+        (
+            "[[announce.prefix]]\nprefix = \"192.0.2.0/31\"\nnext_hop = \"2001:db8::7\"",
+            "tern.toml:16:12: warning: announce.prefix.next_hop: 2001:db8::7 is used for nothing: 192.0.2.0/31 is not an ipv6 prefix",
+        ),
+        ("[[announce.prefix]]\nprefix = \"192.0.2.0/31\"\nnext_hop = \"192.0.2.7\"", ""),
+        (
             "role_strict = true",
             "tern.toml:14:15: error: bgp.neighbor.role_strict: needs role: the neighbor's is judged by ours",
         ),

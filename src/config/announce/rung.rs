@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use super::super::notation::Text;
+use super::super::problem::Place;
 use super::super::reader::{FromNode, Section, text};
 use super::super::tree::Node;
 use crate::announce::policy::{Attributes, Ladder, NextHop};
@@ -88,7 +89,7 @@ impl Rung {
             prepend: self.prepend.or(below.prepend),
             communities: self.communities.clone().or_else(|| below.communities.clone()),
             large_communities: self.large_communities.clone().or_else(|| below.large_communities.clone()),
-            next_hop: self.next_hop.over(below.next_hop),
+            next_hop: self.next_hop.over(&below.next_hop),
         }
     }
 
@@ -175,6 +176,17 @@ impl Rungs {
         self.over(&all)
     }
 
+    /// Each by its name.
+    pub(in super::super) const fn named(&self) -> [(&'static str, &Rung); 5] {
+        [
+            ("healthy", &self.healthy),
+            ("degraded", &self.degraded),
+            ("draining", &self.draining),
+            ("takeover", &self.takeover),
+            ("last_resort", &self.last_resort),
+        ]
+    }
+
     /// What a prefix of `family` is announced with in each state.
     #[must_use]
     pub fn ladder(&self, family: Family) -> Ladder {
@@ -213,16 +225,20 @@ impl Serialize for Med {
 }
 
 /// Next hops, one of each family at most.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NextHops {
     v4: Option<IpAddr>,
     v6: Option<IpAddr>,
+    /// Where they are written.
+    pub(in super::super) place: Place,
 }
 
 impl NextHops {
     pub(in super::super) fn read(section: &mut Section<'_>) -> Self {
         let mut out = Self::default();
-        for address in section.list::<IpAddr>("next_hop").unwrap_or_default() {
+        let Some(written) = section.list::<IpAddr>("next_hop") else { return out };
+        out.place = section.place_of("next_hop");
+        for address in written {
             let place = if address.is_ipv4() { &mut out.v4 } else { &mut out.v6 };
             if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
                 section.error("next_hop", format!("{address} is not an address that routers can send to"));
@@ -234,13 +250,14 @@ impl NextHops {
         out
     }
 
-    fn over(self, below: Self) -> Self {
-        Self { v4: self.v4.or(below.v4), v6: self.v6.or(below.v6) }
+    fn over(&self, below: &Self) -> Self {
+        let place = if self.is_empty() { &below.place } else { &self.place };
+        Self { v4: self.v4.or(below.v4), v6: self.v6.or(below.v6), place: place.clone() }
     }
 
     /// The one that prefixes of `family` may have.
     #[must_use]
-    pub const fn of(self, family: Family) -> Option<IpAddr> {
+    pub const fn of(&self, family: Family) -> Option<IpAddr> {
         match family {
             Family::Ipv4 => self.v4,
             Family::Ipv6 => self.v6,

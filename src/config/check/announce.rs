@@ -20,6 +20,7 @@ impl Config {
                 self.check_neighbor(neighbor, problems);
             }
         }
+        self.check_use_of_next_hops(problems);
         if self.rpki.caches.is_empty() && self.rpki.origin.is_some() {
             problems.warn(&self.rpki.place, "rpki.origin: nobody is asked; name the caches in rpki.caches");
         }
@@ -103,7 +104,7 @@ impl Neighbor {
     }
 }
 
-const fn word(family: Family) -> &'static str {
+pub(super) const fn word(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "ipv4",
         Family::Ipv6 => "ipv6",
