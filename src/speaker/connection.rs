@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 
 use crate::net::poll::Interest;
 use crate::net::tcp::TcpStream;
@@ -27,14 +28,16 @@ pub(super) enum Stage {
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) stage: Stage,
+    /// Whose it is.
+    pub(super) remote: IpAddr,
     output: VecDeque<u8>,
     /// The other end was told that nothing more comes.
     is_shut: bool,
 }
 
 impl Connection {
-    pub(super) const fn new(stream: TcpStream, stage: Stage) -> Self {
-        Self { stream, stage, output: VecDeque::new(), is_shut: false }
+    pub(super) const fn new(stream: TcpStream, stage: Stage, remote: IpAddr) -> Self {
+        Self { stream, stage, remote, output: VecDeque::new(), is_shut: false }
     }
 
     /// Bytes that the kernel has not taken.
@@ -72,6 +75,11 @@ impl Connection {
             Stage::Connecting { .. } => Interest::WRITE,
             Stage::Open | Stage::Closing { .. } => Interest { read: true, write: !self.output.is_empty() },
         }
+    }
+
+    /// Whether nothing but its last words is said on it.
+    pub(super) const fn is_closing(&self) -> bool {
+        matches!(self.stage, Stage::Closing { .. })
     }
 
     /// When it is given up.

@@ -2,7 +2,8 @@
 //!
 //! Everything is without blocking, on the announcer's thread, with the poller that it waits at. What has happened is put
 //! down ([`Happening`]) for the announcer to be told in order. A connection from an address that is no neighbour's is
-//! reset and counted.
+//! reset and counted. The announcer keeps few connections of a neighbour; of those that it has done with, a few are kept
+//! until their last words have arrived.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -24,6 +25,8 @@ use crate::time::Time;
 const CONNECT_TIME: Duration = Duration::from_secs(9);
 /// For a neighbour to take our last words and say its own.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// Connections of one address that wait for that; more are reset.
+const CLOSING_MAX: usize = 4;
 /// Connections that one look at a listener takes in.
 const ACCEPTS: usize = 16;
 /// For descriptors to become free when the last one was taken.
@@ -133,7 +136,7 @@ impl Connections {
     ) {
         self.signatures.begin();
         let begun = TcpStream::connect_peering(remote, peering).and_then(|stream| {
-            let begun = Connection::new(stream, Stage::Connecting { until: now + CONNECT_TIME });
+            let begun = Connection::new(stream, Stage::Connecting { until: now + CONNECT_TIME }, remote.ip());
             self.poller.add(&begun.stream, token(connection), begun.interest())?;
             Ok(begun)
         });
@@ -160,10 +163,14 @@ impl Connections {
         self.flush(id);
     }
 
-    /// Closes it when what waits is written.
+    /// Closes it when what waits is written, unless too many of the same address are at that.
     pub(super) fn close(&mut self, now: Time, id: ConnectionId) {
+        let Some(remote) = self.connections.get(&id).map(|connection| connection.remote) else { return };
+        let closing = self.connections.values().filter(|other| other.remote == remote && other.is_closing());
+        let is_crowded = closing.count() >= CLOSING_MAX;
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match connection.stage {
+            Stage::Open if is_crowded => self.abort(id),
             Stage::Connecting { .. } => drop(self.connections.remove(&id)),
             Stage::Open => {
                 connection.stage = Stage::Closing { until: now + CLOSE_TIME };
@@ -182,8 +189,7 @@ impl Connections {
 
     /// Whether last words are still under way.
     pub(super) fn is_closing(&self) -> bool {
-        let closing = |connection: &Connection| matches!(connection.stage, Stage::Closing { .. });
-        self.connections.values().any(closing)
+        self.connections.values().any(Connection::is_closing)
     }
 
     /// When something is given up.
@@ -256,7 +262,7 @@ impl Connections {
         let admitted = found.and_then(|(neighbor, sockets)| {
             stream.apply(&sockets).ok()?;
             let connection = ConnectionId(self.next_accepted);
-            let entered = Connection::new(stream, Stage::Open);
+            let entered = Connection::new(stream, Stage::Open, remote.ip());
             self.poller.add(&entered.stream, token(connection), entered.interest()).ok()?;
             Some((neighbor, connection, entered))
         });
@@ -386,6 +392,53 @@ fn describe(error: &io::Error, remote: SocketAddr, peering: &Peering<'_>) -> Str
 mod tests {
     use super::*;
     use crate::net::poll::Events;
+
+    /// A neighbour at 127.0.77.43 without a session.
+    fn neighbors() -> Neighbors {
+        use crate::announce::bgp::NeighborSettings;
+        let mut settings = super::super::Settings::default();
+        let address = "127.0.77.43".parse().unwrap();
+        settings.announce.bgp.neighbors =
+            vec![NeighborSettings::new("gw", address, crate::wire::bgp::Asn(64_513))];
+        settings.neighbors = vec![super::super::NeighborSockets::default()];
+        Neighbors::new(&settings)
+    }
+
+    #[test]
+    fn however_often_a_neighbour_is_refused_few_of_its_connections_are_kept_for_their_last_words() {
+        let poller = Arc::new(Poller::new().unwrap());
+        let mut connections = Connections::new(Arc::clone(&poller));
+        let neighbors = neighbors();
+        connections.listen(&["127.0.77.42:0".parse().unwrap()], &neighbors).unwrap();
+        let at = connections.listening()[0];
+        let mut events = Events::with_capacity(16);
+        let mut callers = Vec::new();
+        let mut refuse_one = |connections: &mut Connections| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            socket.bind(&"127.0.77.43:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+            socket.connect(&at.into()).unwrap();
+            callers.push(std::net::TcpStream::from(socket));
+            loop {
+                poller.wait(&mut events, Some(Duration::from_secs(60))).unwrap();
+                for event in events.iter() {
+                    connections.ready(Time::ZERO, event, &neighbors);
+                }
+                if let Some(Happening::Accepted { connection, .. }) = connections.next() {
+                    connections.send(connection, b"no");
+                    while connections.next().is_some() {}
+                    connections.close(Time::ZERO, connection);
+                    return connection;
+                }
+            }
+        };
+        let refused: Vec<_> = (0..20).map(|_| refuse_one(&mut connections)).collect();
+        let kept: Vec<_> = connections.connections.keys().copied().collect();
+        assert_eq!(kept, &refused[..CLOSING_MAX]);
+        // The others' time comes when theirs is over.
+        connections.tick(Time::ZERO + CLOSE_TIME);
+        let next = refuse_one(&mut connections);
+        assert_eq!(connections.connections.keys().copied().collect::<Vec<_>>(), [next]);
+    }
 
     #[test]
     fn a_listener_that_cannot_accept_is_left_alone_for_a_while_and_then_tried_again() {
