@@ -120,6 +120,9 @@ impl Announcer {
             Input::Bfd { neighbor, up, reason } => {
                 self.speaker.handle(now, bgp::Input::Bfd { neighbor, up, reason });
             }
+            Input::BfdStopped { neighbor, reason } => {
+                self.speaker.handle(now, bgp::Input::BfdStopped { neighbor, reason });
+            }
         }
         self.follow(now);
         self.end_linger(now);

@@ -158,6 +158,13 @@ pub enum Input<'a> {
         /// In words, for the operator.
         reason: &'a str,
     },
+    /// An operator, here or at the neighbour's, has taken the session of BFD down: that says nothing of the way.
+    BfdStopped {
+        /// Which.
+        neighbor: NeighborId,
+        /// In words, for the operator.
+        reason: &'a str,
+    },
     /// Other settings. The driver has brought its own up to date before: what is asked for from now on uses the new
     /// places of checks and neighbours.
     Reload(Box<Settings>),

@@ -277,7 +277,8 @@ impl Driver {
     fn hear_of_bfd(&mut self, notice: Notice) {
         let Notice { neighbor, news, .. } = notice;
         match news {
-            News::Up => self.tell(Input::Bfd { neighbor, up: true, reason: "" }),
+            News::Up => self.tell(Input::Bfd { neighbor, up: true, reason: "the neighbour is heard" }),
+            News::Stopped(reason) => self.tell(Input::BfdStopped { neighbor, reason: &reason }),
             News::Down(reason) => self.tell(Input::Bfd { neighbor, up: false, reason: &reason }),
             News::Problem(reason) => {
                 let address = self.neighbors.target(neighbor).map(|(address, _)| address.ip().to_string());

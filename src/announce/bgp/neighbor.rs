@@ -14,7 +14,7 @@ use super::record::{Complaint, Record};
 use super::rib::Wanted;
 use super::session::Session;
 use super::settings::NeighborSettings;
-use crate::announce::io::{Action, ConnectionId, Event, NeighborId};
+use crate::announce::io::{Action, ConnectionId, Event, Level, NeighborId};
 use crate::time::Time;
 use crate::wire::bgp::{Fault, Reason, write};
 
@@ -86,6 +86,8 @@ pub(super) struct Neighbor {
     pub(super) wanted: Option<Wanted>,
     pub(super) record: Record,
     pub(super) bfd_is_up: bool,
+    /// As the log has it, where an operator's wish counts as well.
+    pub(super) bfd_is_told_up: bool,
     /// BFD has called the way down: until then there are no attempts, and connections that come wait.
     pub(super) fallen: Option<Time>,
 }
@@ -101,6 +103,7 @@ impl Neighbor {
             wanted: None,
             record: Record::new(context.now),
             bfd_is_up: false,
+            bfd_is_told_up: false,
             fallen: None,
         }
     }
@@ -331,11 +334,12 @@ impl Neighbor {
         let event = match &ended.phase {
             Phase::Established(session, _) => {
                 let lasted = now.since(session.since.time).as_secs();
-                self.complaint(Complaint::Lost, now, "BGP session lost")
+                self.once_in_a_while(Complaint::Lost, now, Event::warn("BGP session lost"))
                     .with("lasted", format_args!("{lasted}s"))
             }
             Phase::OpenSent { .. } | Phase::OpenConfirm(..) if is_news => {
-                self.complaint(Complaint::Refused, now, "BGP session cannot be established")
+                let event = Event::warn("BGP session cannot be established");
+                self.once_in_a_while(Complaint::Refused, now, event)
             }
             Phase::Connecting { .. } if is_news => Event::info("BGP neighbour cannot be reached"),
             Phase::OpenSent { .. } | Phase::OpenConfirm(..) => {
@@ -347,12 +351,12 @@ impl Neighbor {
         context.log(self.event(event).with("reason", words));
     }
 
-    /// A warning if it is time for one of its kind.
-    pub(super) fn complaint(&mut self, kind: Complaint, now: Time, text: &'static str) -> Event {
+    /// As loud as it is if it is time for one of its kind.
+    pub(super) fn once_in_a_while(&mut self, kind: Complaint, now: Time, event: Event) -> Event {
         match self.record.may_complain(kind, now) {
-            Some(0) => Event::warn(text),
-            Some(kept_quiet) => Event::warn(text).with("more_since_last", kept_quiet),
-            None => Event::debug(text),
+            Some(0) => event,
+            Some(kept_quiet) => event.with("more_since_last", kept_quiet),
+            None => Event { level: Level::Debug, ..event },
         }
     }
 

@@ -18,6 +18,12 @@ pub(super) enum Complaint {
     Refused,
     /// A session with it has ended.
     Lost,
+    /// BFD with it has come up.
+    BfdUp,
+    /// It has failed.
+    BfdDown,
+    /// It was taken down.
+    BfdStopped,
 }
 
 /// When one kind was last logged, and how many were not since.
@@ -66,6 +72,7 @@ pub(super) struct Record {
     routes: Quiet,
     refused: Quiet,
     sessions: Quiet,
+    bfd: [Quiet; 3],
 }
 
 impl Record {
@@ -84,6 +91,7 @@ impl Record {
             routes: Quiet::new(),
             refused: Quiet::new(),
             sessions: Quiet::new(),
+            bfd: [const { Quiet::new() }; 3],
         }
     }
 
@@ -132,10 +140,14 @@ impl Record {
     }
 
     const fn quiet(&mut self, kind: Complaint) -> &mut Quiet {
+        let [up, down, stopped] = &mut self.bfd;
         match kind {
             Complaint::Routes => &mut self.routes,
             Complaint::Refused => &mut self.refused,
             Complaint::Lost => &mut self.sessions,
+            Complaint::BfdUp => up,
+            Complaint::BfdDown => down,
+            Complaint::BfdStopped => stopped,
         }
     }
 }

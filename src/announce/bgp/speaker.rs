@@ -74,6 +74,13 @@ pub enum Input<'a> {
         /// In words.
         reason: &'a str,
     },
+    /// Its session is up no more since an operator has taken it down. For the log alone.
+    BfdStopped {
+        /// Which.
+        neighbor: NeighborId,
+        /// In words.
+        reason: &'a str,
+    },
 }
 
 /// Our side of BGP.
@@ -125,6 +132,11 @@ impl Speaker {
             Input::Bfd { neighbor, up, reason } => {
                 if let Some(neighbor) = self.neighbors.get_mut(usize::from(neighbor.0)) {
                     neighbor.bfd_changed(context, up, reason);
+                }
+            }
+            Input::BfdStopped { neighbor, reason } => {
+                if let Some(neighbor) = self.neighbors.get_mut(usize::from(neighbor.0)) {
+                    neighbor.bfd_stopped(context, reason);
                 }
             }
         }

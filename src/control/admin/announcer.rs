@@ -22,6 +22,9 @@ use crate::speaker::{Handle, Silence, View, bfd};
 use crate::time::{Now, UnixTime};
 use crate::wire::bgp::{Family, Prefix};
 
+/// Packets of BFD without any answer that are no coincidence: some seconds' worth.
+const UNANSWERED: u64 = 3;
+
 /// Makes a worker hang; false if there is no such worker.
 pub type Hang = Box<dyn Fn(u8, Duration) -> bool + Send + Sync>;
 
@@ -304,8 +307,22 @@ fn session(now: Now, view: &bfd::View) -> BfdSession {
         received: session.counts.received,
         refused: *refused,
         flaps: session.counts.downs,
-        problem: problem.clone(),
+        problem: problem.clone().or_else(|| silence(view)),
     }
+}
+
+/// Why a session was never heard of. At the beginning nothing is wrong with that.
+fn silence(view: &bfd::View) -> Option<String> {
+    let bfd::View { session, refused, .. } = view;
+    if session.counts.received > 0 || session.counts.sent < UNANSWERED {
+        return None;
+    }
+    let words = if *refused == 0 && session.counts.ignored == 0 {
+        "the neighbour has never sent BFD: turn it on there"
+    } else {
+        "what the neighbour sends is not taken: compare multihop, authentication and the hops between"
+    };
+    Some(words.to_owned())
 }
 
 fn cache(view: &CacheView) -> RpkiCache {
@@ -391,6 +408,20 @@ mod tests {
         assert!(inbox.next().is_none());
         drop(inbox);
         assert!(matches!(operations.withdraw(None), Err(Refusal::Pointless(_))), "the thread has ended");
+    }
+
+    #[test]
+    fn a_session_of_bfd_that_was_never_heard_of_says_what_to_do() {
+        let quiet = crate::announce::bfd::Session::new(Now::default(), Default::default(), 1, 1).view();
+        let problem = |sent, received, refused| {
+            let mut view = bfd::View { session: quiet, multihop: false, refused, problem: None };
+            (view.session.counts.sent, view.session.counts.received) = (sent, received);
+            session(Now::default(), &view).problem
+        };
+        assert_eq!(problem(2, 0, 0), None, "it has only begun");
+        assert_eq!(problem(3, 0, 0).unwrap(), "the neighbour has never sent BFD: turn it on there");
+        assert!(problem(3, 0, 1).unwrap().contains("is not taken"));
+        assert_eq!(problem(3, 1, 0), None);
     }
 
     #[test]

@@ -119,6 +119,8 @@ impl Line {
             self.tell(News::Up);
         } else if change.is_failure() {
             self.tell(News::Down(change.reason.to_string()));
+        } else if change.previous == State::Up {
+            self.tell(News::Stopped(change.reason.to_string()));
         }
     }
 

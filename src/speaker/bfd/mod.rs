@@ -103,6 +103,9 @@ pub enum News {
     /// The path, or what forwards at one of its ends, has failed; in words. Not said of a session that an operator takes
     /// down, on either side.
     Down(String),
+    /// The session is up no more since an operator, here or there, has taken it down; in words. That says nothing of the
+    /// path.
+    Stopped(String),
     /// There can be no session for want of a socket; in words, with what to do. The next attempt is made soon.
     Problem(String),
 }

@@ -108,7 +108,8 @@ fn two_ends_come_up_and_say_so_and_an_operators_stop_is_no_failure() {
     other.bfd.take().unwrap().stop();
     wait_for("one has seen it", || one.view(0).session.remote_state == State::AdminDown);
     assert_eq!(one.view(0).session.state, State::Down);
-    assert_eq!(one.news(), [News::Up]);
+    let stopped = News::Stopped("the neighbor's operator has taken the session down".to_owned());
+    wait_for("that is said", || one.news() == [News::Up, stopped.clone()]);
 }
 
 #[test]

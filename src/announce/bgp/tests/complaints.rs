@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::hand::{FIRST, Hand, keepalive, open};
 use super::{A, settings};
 use crate::announce::bgp::{Input, SessionState};
-use crate::announce::io::ConnectionId;
+use crate::announce::io::{ConnectionId, NeighborId};
 use crate::wire::bgp::{Reason, write};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -100,4 +100,58 @@ fn what_says_why_stands_beside_what_does_not() {
     hand.feed(FIRST, &keepalive());
     hand.handle(Input::Closed { connection: FIRST, reason: "reset" });
     assert_eq!(cause(&hand), None);
+}
+
+#[test]
+fn bfd_is_in_the_log_both_ways_with_the_reason() {
+    let mut with_bfd = settings(A);
+    with_bfd.neighbors[0].bfd = true;
+    let mut hand = Hand::new(&with_bfd);
+    hand.handle(Input::Tick);
+    let neighbor = NeighborId(0);
+    let bfd = |up, reason| Input::Bfd { neighbor, up, reason };
+    let lines = |hand: &mut Hand| {
+        let lines = std::mem::take(&mut hand.log).into_iter().filter(|line| line.starts_with("BFD"));
+        lines.collect::<Vec<_>>()
+    };
+    let whom = "neighbor=b address=192.0.2.2";
+    // It was never up.
+    hand.handle(bfd(false, "nothing was heard"));
+    assert_eq!(lines(&mut hand), [""; 0]);
+    hand.handle(bfd(true, "the neighbour is heard"));
+    // After a reload it is said again.
+    hand.handle(bfd(true, "the neighbour is heard"));
+    assert_eq!(lines(&mut hand), [format!("BFD session up {whom} reason=the neighbour is heard")]);
+    assert!(hand.alerts.is_empty());
+    hand.handle(bfd(false, "nothing was heard for 300 ms"));
+    let down = format!("BFD session down {whom} reason=nothing was heard for 300 ms");
+    assert_eq!(lines(&mut hand), [down.as_str()]);
+    assert!(hand.alerts.iter().any(|(_, alert)| *alert == down));
+    // An operator's wish is no alert, and no reason to leave the session.
+    hand.pass(60 * SECOND);
+    hand.alerts.clear();
+    hand.handle(bfd(true, "the neighbour is heard"));
+    hand.handle(Input::BfdStopped { neighbor, reason: "its operator" });
+    hand.handle(bfd(true, "the neighbour is heard"));
+    let expected = [
+        format!("BFD session up {whom} reason=the neighbour is heard"),
+        format!("BFD session taken down {whom} reason=its operator"),
+        format!("BFD session up {whom} reason=the neighbour is heard"),
+    ];
+    assert_eq!(lines(&mut hand), expected);
+    assert_eq!((hand.alerts.len(), hand.view().bfd), (0, Some(true)));
+}
+
+#[test]
+fn bfd_that_flaps_is_in_the_log_once_a_minute() {
+    let mut with_bfd = settings(A);
+    with_bfd.neighbors[0].bfd = true;
+    with_bfd.neighbors[0].passive = true;
+    let mut hand = Hand::new(&with_bfd);
+    for n in 0..600 {
+        hand.handle(Input::Bfd { neighbor: NeighborId(0), up: n % 2 == 0, reason: "so" });
+        hand.pass(SECOND);
+    }
+    assert_eq!(hand.alerts.len(), 10, "{:#?}", hand.alerts);
+    assert!(hand.alerts[1].1.contains("more_since_last=29"), "{:?}", hand.alerts[1]);
 }
