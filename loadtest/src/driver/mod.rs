@@ -3,7 +3,9 @@
 //! A [`Fleet`] talks to its generator threads through two bounded queues: commands, woken by an eventfd, and replies.
 //! Nothing is shared between the threads but the counters of [`Progress`].
 
+mod handle;
 mod link;
+mod meter;
 pub(crate) mod netns;
 mod peer;
 mod poller;
@@ -16,14 +18,13 @@ mod thread;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tern::net::poll::Waker;
 
+use handle::{Command, Reply, Thread};
 use link::Security;
+use meter::Meter;
 use reflector::Reflector;
 use tally::Tally;
 pub use tally::Times;
@@ -31,7 +32,6 @@ use thread::Share;
 
 use crate::client::Wish;
 use crate::clock::{self, Nanos};
-use crate::cpu;
 use crate::failure::{Exit, Failure};
 use crate::outcome::{Count, Generator, ServerCpu, Setup, Tick, Window};
 use crate::plan::{Carriage, Load, Pairing, Plan, Sides, Target, Transport};
@@ -50,9 +50,6 @@ const SHORTEST_TICK: Duration = Duration::from_millis(250);
 /// Time for all threads to hear of a window before it begins.
 const NOTICE: Duration = Duration::from_millis(20);
 
-/// How long replies may be late.
-const GRACE: Duration = Duration::from_secs(30);
-
 /// Sessions on one server, each with an allocation that is kept alive until they are closed. Media flows only while
 /// it is measured. There may be several fleets at a time, of several servers.
 #[derive(Debug)]
@@ -63,14 +60,6 @@ pub struct Fleet {
     sessions: usize,
     /// Instead of a server; they end after the threads.
     reflectors: Vec<Reflector>,
-}
-
-#[derive(Debug)]
-struct Thread {
-    commands: SyncSender<Command>,
-    replies: Receiver<Reply>,
-    waker: Waker,
-    handle: Option<JoinHandle<()>>,
 }
 
 /// What a window is to be.
@@ -105,28 +94,6 @@ pub struct Cycles {
     pub ticks: Vec<Tick>,
     /// Why the first that failed has failed.
     pub first_fault: Option<Failure>,
-}
-
-/// What threads are told.
-#[derive(Debug)]
-enum Command {
-    Start(Job),
-    Close,
-}
-
-/// What threads say.
-#[derive(Debug)]
-enum Reply {
-    Opened(Box<Opened>),
-    Done {
-        tally: Box<Tally>,
-        cycles: Box<Times>,
-        /// All, and those sent again.
-        requests: (u64, u64),
-        first_fault: Option<Failure>,
-    },
-    Closed,
-    Died(Failure),
 }
 
 /// What a window is made of.
@@ -406,116 +373,6 @@ struct Done {
     seconds: f64,
     tick: f64,
     meter: Meter,
-}
-
-impl Thread {
-    fn start(share: Share) -> Result<Self, Failure> {
-        let waker = Waker::new().map_err(|error| Failure::machine("eventfd", &error))?;
-        let (commands, receiver) = sync_channel(4);
-        let (sender, replies) = sync_channel(4);
-        let woken = waker.clone();
-        let handle = std::thread::Builder::new()
-            .name(format!("load-{}", share.number))
-            .spawn(move || thread::run(share, receiver, &sender, woken))
-            .map_err(|error| Failure::machine("cannot start a thread", &error))?;
-        Ok(Self { commands, replies, waker, handle: Some(handle) })
-    }
-
-    fn tell(&self, command: Command) -> Result<(), Failure> {
-        // A thread that has died has said why.
-        if self.commands.send(command).is_err() {
-            return match self.replies.try_recv() {
-                Ok(Reply::Died(failure)) => Err(failure),
-                Ok(_) | Err(_) => Err(confused()),
-            };
-        }
-        self.waker.wake();
-        Ok(())
-    }
-
-    /// The next reply; a thread reports even its death. Waits on while sessions still come.
-    fn reply(&self, ramp: Duration, progress: &Progress) -> Result<Reply, Failure> {
-        let mut ready = u64::MAX;
-        let mut patience = ramp.saturating_add(GRACE);
-        loop {
-            match self.replies.recv_timeout(patience) {
-                Ok(Reply::Died(failure)) => return Err(failure),
-                Ok(reply) => return Ok(reply),
-                Err(RecvTimeoutError::Disconnected) => return Err(confused()),
-                Err(RecvTimeoutError::Timeout) => {
-                    let now = progress.sessions_ready.load(Ordering::Relaxed);
-                    if now == ready {
-                        return Err(Failure::new(
-                            Exit::Failed,
-                            "a generator thread has stopped without a word",
-                        ));
-                    }
-                    (ready, patience) = (now, GRACE);
-                }
-            }
-        }
-    }
-}
-
-/// Watches the server's process while a window lasts.
-struct Meter {
-    samples: Vec<Look>,
-}
-
-/// When somebody looked, and what was seen.
-type Look = (Nanos, Option<cpu::Sample>);
-
-impl Meter {
-    /// Returns when the window has ended.
-    fn watch(pid: Option<u32>, job: &Job, progress: &Progress) -> Self {
-        progress.begin("warming up", Duration::from_nanos(job.count_from.since(job.begin)));
-        sleep_until(job.count_from, progress);
-        progress.begin("measuring", Duration::from_nanos(job.until.since(job.count_from)));
-        let mut samples = Vec::new();
-        let mut at = job.count_from;
-        loop {
-            samples.push((clock::now(), pid.and_then(cpu::sample)));
-            if at >= job.until || progress.is_cancelled() {
-                return Self { samples };
-            }
-            at = at.plus(job.tick).min(job.until);
-            sleep_until(at, progress);
-        }
-    }
-
-    fn ends(&self) -> Option<(&Look, &Look)> {
-        Some((self.samples.first()?, self.samples.last()?))
-    }
-
-    fn seconds(&self) -> f64 {
-        self.ends().map_or(0.0, |(first, last)| last.0.since(first.0) as f64 / 1e9)
-    }
-
-    fn cpu(&self, packets: u64) -> Option<ServerCpu> {
-        let (first, last) = self.ends()?;
-        Some(last.1?.since(&first.1?, last.0.since(first.0), packets))
-    }
-
-    /// Adds what was seen to the moments of the window.
-    fn annotate(&self, ticks: &mut [Tick]) {
-        for (tick, pair) in ticks.iter_mut().zip(self.samples.windows(2)) {
-            let [(before, earlier), (after, later)] = pair else { continue };
-            let (Some(earlier), Some(later)) = (earlier, later) else { continue };
-            tick.server_busy = Some(later.busy_since(earlier, after.since(*before)));
-            tick.resident = Some(later.resident);
-        }
-    }
-}
-
-/// Sleeps; wakes up early when the run is cancelled.
-fn sleep_until(time: Nanos, progress: &Progress) {
-    loop {
-        let left = time.since(clock::now());
-        if left == 0 || progress.is_cancelled() {
-            return;
-        }
-        std::thread::sleep(Duration::from_nanos(left.min(100_000_000)));
-    }
 }
 
 /// Sessions per thread: even numbers, so that pairs stay together, as far as that goes.

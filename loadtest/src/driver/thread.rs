@@ -1,7 +1,9 @@
 //! A generator thread: it owns its sessions, their sockets and a peer, and does nothing that blocks.
 
 mod control;
+mod ending;
 mod media;
+mod window;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
