@@ -48,6 +48,12 @@ impl Fault {
         matches!(self, Self::Refused { step: Step::Allocate, code: 437, .. })
     }
 
+    /// Whether it was the server who said so: it may be asked for something else.
+    #[must_use]
+    pub const fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Broken(..))
+    }
+
     /// A few words, for tables.
     #[must_use]
     pub fn words(&self) -> String {

@@ -78,6 +78,10 @@ pub struct Client {
     renewal: Nanos,
     next_id: u64,
     stale: u8,
+    /// Whether the server holds an allocation for it that it has not yet asked to delete, or may hold one.
+    holds: bool,
+    /// Whether the allocation is deleted as soon as it is there.
+    leaving: bool,
     /// Requests sent again.
     pub retransmissions: u32,
     /// All requests sent.
@@ -99,6 +103,8 @@ impl Client {
             renewal: Nanos(u64::MAX),
             next_id: seed,
             stale: 0,
+            holds: false,
+            leaving: false,
             retransmissions: 0,
             requests: 0,
             software: None,
@@ -118,7 +124,22 @@ impl Client {
 
     /// Ends the allocation.
     pub fn delete(&mut self, now: Nanos, out: &mut Vec<u8>) {
+        self.holds = false;
         self.send(Step::Delete, now, out);
+    }
+
+    /// Gives back what the server holds for this client, whatever has become of the client: an Allocate that is on its
+    /// way is waited for first, as its answer may come late. Returns whether [`Event::Deleted`] or [`Event::Failed`] will
+    /// follow; if not, there is nothing to give back.
+    pub fn release(&mut self, now: Nanos, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        match self.pending.as_ref().map(|pending| pending.step) {
+            Some(Step::Allocate) => self.leaving = true,
+            Some(Step::Delete) => {}
+            Some(Step::Connect | Step::Refresh) | None if self.holds => self.delete(now, out),
+            Some(Step::Connect | Step::Refresh) | None => return false,
+        }
+        true
     }
 
     /// Whether media may flow.
@@ -149,6 +170,8 @@ impl Client {
             return Event::Nothing;
         }
         let step = pending.step;
+        // Only the answers may have been lost.
+        self.holds |= step == Step::Allocate && self.signer.is_signing();
         self.fail(Fault::Silent(step))
     }
 
@@ -179,7 +202,12 @@ impl Client {
         self.pending = None;
         self.stale = 0;
         match step {
+            Step::Allocate if self.leaving => {
+                self.delete(now, out);
+                Event::Nothing
+            }
             Step::Allocate => {
+                self.holds = true;
                 if let Some(name) = message.find(AttributeType::SOFTWARE) {
                     self.software = Some(String::from_utf8_lossy(name).into());
                 }
@@ -213,6 +241,11 @@ impl Client {
         let Ok(Some(error)) = message.error_code() else {
             return self.fail(Fault::Broken(step, "an error without a code"));
         };
+        // Nothing was made, and nothing is wanted any more.
+        if self.leaving && step == Step::Allocate {
+            self.end();
+            return Event::Deleted;
+        }
         let is_challenge = matches!(error.code, 401 | 438) && message.nonce().is_some();
         let is_first = !self.signer.is_signing();
         if is_challenge && (is_first || error.code == 438) && self.stale < STALE_MAX {

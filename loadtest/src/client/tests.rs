@@ -227,3 +227,53 @@ fn a_server_that_asks_for_nothing_is_served_unsigned() {
     client.connect(peer(), at(0), &mut out);
     assert_eq!(Message::parse(&out).unwrap().check_integrity(&key()), Integrity::Absent);
 }
+
+#[test]
+fn an_allocation_that_comes_late_is_given_back() {
+    let (mut client, mut out) = (client(true, false), Vec::new());
+    client.allocate(at(0), &mut out);
+    let first = out.clone();
+    client.receive(&challenge(&first, 401, "nonce"), at(0), &mut out);
+    let signed = out.clone();
+    assert!(client.release(at(0), &mut out) && out.is_empty(), "the answer decides");
+    assert_eq!(client.tick(client.deadline(), &mut out), Event::Nothing);
+    assert_eq!(out, signed, "it is still asked for");
+    assert_eq!(client.receive(&success(&signed), at(1), &mut out), Event::Nothing);
+    let delete = out.clone();
+    assert_eq!(Message::parse(&delete).unwrap().lifetime().unwrap(), Some(0));
+    assert!(client.release(at(1), &mut out) && out.is_empty(), "that is on its way");
+    assert_eq!(client.receive(&success(&delete), at(1), &mut out), Event::Deleted);
+    assert!(!client.release(at(1), &mut out));
+}
+
+#[test]
+fn who_leaves_does_not_answer_a_challenge_or_a_refusal() {
+    for code in [401, 437, 486] {
+        let (mut client, mut out) = (client(true, false), Vec::new());
+        client.allocate(at(0), &mut out);
+        let first = out.clone();
+        assert!(client.release(at(0), &mut out));
+        assert_eq!(client.receive(&challenge(&first, code, "nonce"), at(0), &mut out), Event::Deleted);
+        assert!(out.is_empty() && !client.release(at(0), &mut out));
+    }
+}
+
+#[test]
+fn what_was_allocated_or_may_have_been_is_given_back_after_a_failure() {
+    let (mut refused, mut out) = (allocated(true), Vec::new());
+    refused.connect(peer(), at(0), &mut out);
+    let request = out.clone();
+    assert!(matches!(refused.receive(&error(&request, 403), at(0), &mut out), Event::Failed(_)));
+    assert!(refused.release(at(0), &mut out));
+    assert_eq!(Message::parse(&out).unwrap().lifetime().unwrap(), Some(0));
+
+    let mut silent = client(true, true);
+    silent.allocate(at(0), &mut out);
+    let first = out.clone();
+    silent.receive(&challenge(&first, 401, "nonce"), at(0), &mut out);
+    assert!(matches!(silent.tick(silent.deadline(), &mut out), Event::Failed(_)));
+    assert!(silent.release(at(0), &mut out));
+    assert_eq!(Message::parse(&out).unwrap().lifetime().unwrap(), Some(0));
+    assert!(matches!(silent.tick(silent.deadline(), &mut out), Event::Failed(_)));
+    assert!(!silent.release(at(0), &mut out), "it was asked, and has not answered");
+}

@@ -22,7 +22,7 @@ pub(super) struct Thread {
     commands: SyncSender<Command>,
     replies: Receiver<Reply>,
     waker: Waker,
-    pub(super) handle: Option<JoinHandle<()>>,
+    handle: Option<JoinHandle<()>>,
 }
 
 /// What threads are told.
@@ -70,6 +70,31 @@ impl Thread {
         }
         self.waker.wake();
         Ok(())
+    }
+
+    /// Asks it to end, if it still can hear.
+    pub(super) fn dismiss(&self) {
+        // One that hears nothing any more has its queue full, or has ended.
+        let _ = self.commands.try_send(Command::Close);
+        self.waker.wake();
+    }
+
+    /// Waits until a dismissed thread has ended; one that has stopped without a word is left alone.
+    pub(super) fn await_end(&mut self) {
+        while self.handle.is_some() {
+            match self.replies.recv_timeout(GRACE) {
+                Ok(Reply::Opened(_) | Reply::Done { .. }) => {}
+                Ok(Reply::Closed | Reply::Died(_)) | Err(RecvTimeoutError::Disconnected) => self.join(),
+                Err(RecvTimeoutError::Timeout) => return,
+            }
+        }
+    }
+
+    /// Of a thread that has said its last word.
+    pub(super) fn join(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            drop(handle.join());
+        }
     }
 
     /// The next reply; a thread reports even its death. Waits on while sessions still come.

@@ -356,11 +356,21 @@ impl Fleet {
         }
         for thread in &mut self.threads {
             let Reply::Closed = thread.reply(Duration::ZERO, &self.progress)? else { return Err(confused()) };
-            if let Some(handle) = thread.handle.take() {
-                drop(handle.join());
-            }
+            thread.join();
         }
         Ok(())
+    }
+}
+
+/// The threads of a run that fails have allocations, too, which they give back before it is told.
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for thread in &self.threads {
+            thread.dismiss();
+        }
+        for thread in &mut self.threads {
+            thread.await_end();
+        }
     }
 }
 

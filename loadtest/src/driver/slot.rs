@@ -22,6 +22,8 @@ pub(super) enum Phase {
     Draining(Nanos),
     /// Its allocation is being deleted.
     Deleting,
+    /// It has failed, and what it may hold is being given back; another may be begun at that time.
+    Leaving(Nanos),
 }
 
 /// One session. The place stays; the session in it may leave and another come.

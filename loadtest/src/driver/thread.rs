@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::time::Duration;
 
 use tern::net::poll::Waker;
 use tern::net::udp::{Batch, SendBatch};
@@ -20,7 +21,7 @@ use super::link::Security;
 use super::peer::{self, Peer};
 use super::poller::{Poller, Ready};
 use super::schedule::Schedule;
-use super::slot::{Phase, Slot};
+use super::slot::Slot;
 use super::tally::{Tally, Times};
 use super::{Command, Job, Opened, Reply, Work, netns};
 use crate::client::{Fault, Wish};
@@ -130,13 +131,11 @@ pub(super) fn run(share: Share, commands: Receiver<Command>, replies: &SyncSende
     let result = open_peer(&share).and_then(|peer| {
         netns::within(client_netns.as_deref(), || {
             let mut generator = Generator::new(share, peer, commands, replies.clone(), waker)?;
-            generator.serve().inspect_err(|_| generator.farewell_to_all())
+            generator.serve().inspect_err(|_| generator.give_back())
         })
     });
-    if let Err(failure) = result {
-        // Nobody listens when the fleet is gone.
-        let _ = replies.send(Reply::Died(failure));
-    }
+    // Nobody listens when the fleet is gone.
+    let _ = replies.send(result.map_or_else(Reply::Died, |()| Reply::Closed));
 }
 
 impl Generator {
@@ -185,7 +184,7 @@ impl Generator {
 
     fn serve(&mut self) -> Result<(), Failure> {
         let mut ready: Vec<Ready> = Vec::with_capacity(256);
-        loop {
+        while !self.is_over() {
             let now = clock::now();
             if self.is_opening() && self.share.progress.is_cancelled() {
                 return Err(Failure::interrupted());
@@ -194,22 +193,32 @@ impl Generator {
             self.send_due(now)?;
             self.run_timers(clock::now())?;
             self.advance(clock::now());
-            if self.closing && self.slots.iter().all(|slot| matches!(slot.phase, Phase::Closed(_))) {
-                let _ = self.replies.send(Reply::Closed);
-                return Ok(());
-            }
-            let nanos = self.sleep(clock::now());
+            let nanos = if self.is_over() { 0 } else { self.sleep(clock::now()) };
             self.poller.wait(nanos, &mut ready).map_err(|error| Failure::machine("epoll", &error))?;
             for event in &ready {
                 match event.token {
                     WAKER => self.obey(),
-                    PEER => self.receive_at_peer()?,
+                    // What is wrong with the peer keeps no session from being given back.
+                    PEER => {
+                        let received = self.receive_at_peer();
+                        received.or_else(|failure| if self.closing { Ok(()) } else { Err(failure) })?;
+                    }
                     token => {
                         self.receive_at_client(usize::try_from(token).unwrap_or(usize::MAX), event.writable)?
                     }
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The thread gives up: the server is asked for nothing more but to delete what it holds, and the answers are waited
+    /// for, as long as requests are sent again.
+    fn give_back(&mut self) {
+        self.share.progress.begin("giving back the allocations", Duration::ZERO);
+        self.close();
+        // The first failure is told, not this.
+        drop(self.serve());
     }
 
     /// Nanoseconds until something is to be done.
@@ -235,6 +244,8 @@ impl Generator {
         self.waker.drain();
         loop {
             match self.commands.try_recv() {
+                // Who gives up begins nothing.
+                Ok(Command::Start(_)) if self.closing => {}
                 Ok(Command::Start(job)) => self.start(job),
                 Ok(Command::Close) | Err(TryRecvError::Disconnected) => {
                     self.close();

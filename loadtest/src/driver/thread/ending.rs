@@ -36,10 +36,12 @@ impl Generator {
             self.opened.requests += u64::from(client.requests);
             self.opened.retransmissions += u64::from(client.retransmissions);
         }
-        self.retire(index);
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.end(now);
+        if let Phase::Leaving(next) = slot.phase {
+            self.vacate(index, next);
+            return Ok(());
         }
+        self.retire(index);
+        self.end(index, now);
         if self.closing {
             return Ok(());
         }
@@ -76,7 +78,13 @@ impl Generator {
         let Some(slot) = self.slots.get_mut(index) else { return Ok(()) };
         let phase = slot.phase;
         if self.closing {
+            self.farewell(index);
             self.end(index, Nanos(u64::MAX));
+            return Ok(());
+        }
+        // It has failed before, and what could be done was done.
+        if let Phase::Leaving(next) = phase {
+            self.vacate(index, next);
             return Ok(());
         }
         // Servers remember deleted allocations for a while, and the system gives a port again that one of them had: a
@@ -90,55 +98,72 @@ impl Generator {
             return self.open(index, now);
         }
         if !self.is_open && self.work == Work::Media {
-            return Err(self.failure(&fault));
+            let failure = self.failure(&fault);
+            // A broken link brings no more answers, and a silent server gives none.
+            if !fault.is_answer() {
+                self.farewell(index);
+                self.end(index, Nanos(u64::MAX));
+            }
+            return Err(failure);
         }
         match phase {
             Phase::Ready | Phase::Draining(_) => {
                 self.share.progress.sessions_ready.fetch_sub(1, Ordering::Relaxed);
             }
             Phase::Opening | Phase::Closed(_) => self.opening -= 1,
-            Phase::Allocated | Phase::Deleting => {}
+            Phase::Allocated | Phase::Deleting | Phase::Leaving(_) => {}
         }
-        self.farewell(index);
         self.share.progress.failures.fetch_add(1, Ordering::Relaxed);
         self.tally.count_failure(fault.code(), fault.words());
         if self.opened.first_fault.is_none() {
             self.opened.first_fault = Some(self.failure(&fault));
         }
-        self.retire(index);
         let now = clock::now();
         let next = now.plus(RETRY);
-        self.end(index, next);
         if self.share.load.pairing == Pairing::RelayToRelay && self.work == Work::Media {
             self.drain(Self::partner(index), now);
         }
+        if fault.is_answer() && self.release(index, Phase::Leaving(next), now)? {
+            return Ok(());
+        }
+        self.farewell(index);
+        self.vacate(index, next);
+        Ok(())
+    }
+
+    /// Begins to give back what a session may hold, which is in that phase then; false if that is nothing.
+    fn release(&mut self, index: usize, phase: Phase, now: Nanos) -> Result<bool, Failure> {
+        let Some(slot) = self.slots.get_mut(index) else { return Ok(false) };
+        let Some(client) = &mut slot.client else { return Ok(false) };
+        if !client.release(now, &mut self.out) {
+            return Ok(false);
+        }
+        slot.phase = phase;
+        self.transmit(index)?;
+        Ok(true)
+    }
+
+    /// Empties the place of a session that has failed; another may begin there at `next`.
+    fn vacate(&mut self, index: usize, next: Nanos) {
+        self.retire(index);
+        self.end(index, next);
         let goes_on =
             self.work == Work::Media || self.running.as_ref().is_some_and(|running| running.sending);
         if goes_on {
             self.returning.push(Reverse((next, u32::try_from(index).unwrap_or(u32::MAX))));
         }
-        Ok(())
     }
 
-    /// Deletes the allocation of a session that is given up, without waiting for an answer: the server would keep it
-    /// for ten minutes, and count it against the user's quota.
+    /// Asks once, without waiting for an answer, to delete the allocation of a session whose server has become silent: it
+    /// would keep it for ten minutes, and count it against the user's quota.
     fn farewell(&mut self, index: usize) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let (Some(client), Some(link)) = (&mut slot.client, &mut slot.link) else { return };
-        if slot.relayed.is_none() || self.share.mirrored {
-            return;
+        if client.release(clock::now(), &mut self.out) && !self.out.is_empty() {
+            // It was an attempt.
+            let _ = link.send(&self.out);
         }
-        client.delete(clock::now(), &mut self.out);
-        // It was an attempt.
-        let _ = link.send(&self.out);
         self.out.clear();
-    }
-
-    /// The same for all sessions, when the thread gives up.
-    pub(super) fn farewell_to_all(&mut self) {
-        for index in 0..self.slots.len() {
-            self.farewell(index);
-        }
     }
 
     pub(super) fn end(&mut self, index: usize, next: Nanos) {
@@ -147,7 +172,7 @@ impl Generator {
         }
     }
 
-    /// Deletes all allocations; the thread ends when that is done.
+    /// Gives back all allocations, those that may yet come too; the thread ends when that is done.
     pub(super) fn close(&mut self) {
         self.closing = true;
         self.running = None;
@@ -155,11 +180,17 @@ impl Generator {
         let now = clock::now();
         for index in 0..self.slots.len() {
             let Some(slot) = self.slots.get(index) else { return };
-            let has_allocation =
-                slot.relayed.is_some() && slot.phase != Phase::Deleting && !self.share.mirrored;
-            if !has_allocation || self.delete(index, now).is_err() {
+            if matches!(slot.phase, Phase::Ready | Phase::Draining(_)) {
+                self.share.progress.sessions_ready.fetch_sub(1, Ordering::Relaxed);
+            }
+            if !self.release(index, Phase::Deleting, now).unwrap_or(false) {
                 self.end(index, Nanos(u64::MAX));
             }
         }
+    }
+
+    /// Whether nothing is left to be given back.
+    pub(super) fn is_over(&self) -> bool {
+        self.closing && self.slots.iter().all(|slot| matches!(slot.phase, Phase::Closed(_)))
     }
 }

@@ -36,7 +36,10 @@ impl Generator {
         self.tally = Tally::new();
         self.cycle = Times::new(3);
         if job.work == Work::Storm {
-            for index in 0..self.slots.len() {
+            // The others are still on their way out, and begin anew by themselves.
+            let free =
+                self.slots.iter().enumerate().filter(|(_, slot)| matches!(slot.phase, Phase::Closed(_)));
+            for (index, _) in free {
                 self.returning.push(Reverse((start, u32::try_from(index).unwrap_or(u32::MAX))));
             }
         }

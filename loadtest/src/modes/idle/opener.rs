@@ -146,8 +146,27 @@ impl Openers {
         let mut client = self.client(address);
         let mut out = Vec::with_capacity(ANSWER);
         client.allocate(clock::now(), &mut out);
-        drive(&socket, &mut client, &mut out, self.peer)?;
-        Ok((client, address))
+        match drive(&socket, &mut client, &mut out, self.peer) {
+            Ok(()) => Ok((client, address)),
+            Err(fault) => {
+                self.give_back(&socket, &mut client, &fault);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Deletes the allocation of a client that has failed; a server that has become silent is asked only once.
+    fn give_back(&self, socket: &UdpSocket, client: &mut Client, fault: &Fault) {
+        let mut out = Vec::with_capacity(ANSWER);
+        if !client.release(clock::now(), &mut out) || out.is_empty() {
+            return;
+        }
+        if fault.is_answer() {
+            // What it says about that is not what has failed.
+            drop(drive(socket, client, &mut out, self.peer));
+        } else {
+            let _ = socket.send(&out);
+        }
     }
 
     fn delete_one(&self, address: SocketAddr) -> Result<(), Fault> {
