@@ -420,8 +420,10 @@ fn an_announcer_that_is_dropped_ends_its_thread() {
 
 #[test]
 fn a_thread_that_hangs_is_not_waited_for_for_ever() {
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let hung = thread::spawn(move || drop(released.recv()));
+    let (release, released) = std::sync::mpsc::sync_channel::<()>(0);
+    let hung = thread::spawn(move || {
+        let _ = released.recv();
+    });
     join_within(hung, Duration::from_millis(20));
     drop(release);
 }
