@@ -17,7 +17,7 @@ use super::request::Origin;
 use super::settings::{DefaultFamily, Redirect};
 use super::{Action, Engine, Event, OpenError, RelayKind, ReleaseCause};
 use crate::route::{Client, Delta, RelayId, place};
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 use crate::wire::stun::{AddressFamily, AttributeFault, AttributeType, Message};
 
 const UDP: u8 = 17;
@@ -369,6 +369,7 @@ impl Engine {
         let Some(allocation) = self.allocations.get_mut(key) else { return };
         allocation.opening = false;
         let (owner, first) = (allocation.owner(), allocation.first_relay());
+        let is_probe = allocation.session.is_probe();
         self.arm(key);
         let token = match opening.next {
             Socket::Open(next) => self.keep_reserved(now, next, owner),
@@ -393,7 +394,7 @@ impl Engine {
             }
         });
         if let Some(relay) = first {
-            self.event(Event::Allocated { relay, tuple: client.tuple, owner });
+            self.event(Event::Allocated { relay, tuple: client.tuple, owner, is_probe });
             if let Some(turnaround) = opening.turnaround {
                 self.event(Event::Challenged { relay, turnaround });
             }
@@ -437,12 +438,21 @@ impl Engine {
             opening.relays().for_each(|relay| self.close_relay(relay));
         }
         self.close_connections_of(key);
+        // Told while its relays are there, so that what they have counted can be looked at.
+        if let Some(relay) = allocation.first_relay() {
+            self.event(Event::Released {
+                relay,
+                second: allocation.relays.iter().flatten().nth(1).copied(),
+                tuple: allocation.client.tuple,
+                owner: allocation.owner(),
+                began: UnixTime(allocation.began.into()),
+                cause,
+                is_probe: allocation.session.is_probe(),
+            });
+        }
         for relay in allocation.relays.iter().flatten() {
             self.push(Action::Route(Delta::RemoveRelay { relay: *relay }));
             self.close_relay(*relay);
-        }
-        if let Some(relay) = allocation.first_relay() {
-            self.event(Event::Released { relay, owner: allocation.owner(), cause });
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What the engine reports of itself. The worker counts every event by its kind and reason; some are logged.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::OwnerId;
+use super::auth::{AuthMethod, AuthResult};
 use crate::route::{FiveTuple, RelayId};
+use crate::time::UnixTime;
 
 /// One countable occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,23 @@ pub enum Event {
         method: u16,
         /// 300 to 699.
         code: u16,
+        /// Where it came from.
+        client: FiveTuple,
+        /// Who sent it.
+        who: Who,
+        /// A relay of the client's allocation; none is looked for if nobody knows who sent it.
+        relay: Option<RelayId>,
+        /// Why who sent it has not proven it.
+        fault: Option<AuthResult>,
+        /// The peer that was refused by policy, or for its family.
+        peer: Option<SocketAddr>,
+    },
+    /// Somebody has tried to prove who he is.
+    Authenticated {
+        /// How.
+        method: AuthMethod,
+        /// What came of it.
+        result: AuthResult,
     },
     /// A request was answered with success.
     Served {
@@ -30,6 +50,8 @@ pub enum Event {
         tuple: FiveTuple,
         /// Its user.
         owner: OwnerId,
+        /// A test call of the relay itself.
+        is_probe: bool,
     },
     /// A client has answered a challenge (401, 438), just after it was sent.
     Challenged {
@@ -43,10 +65,29 @@ pub enum Event {
     Released {
         /// Its first relay.
         relay: RelayId,
+        /// The other one, if it had two.
+        second: Option<RelayId>,
+        /// Its client, at the end.
+        tuple: FiveTuple,
         /// Its user.
         owner: OwnerId,
+        /// When it began.
+        began: UnixTime,
         /// Why.
         cause: ReleaseCause,
+        /// A test call of the relay itself.
+        is_probe: bool,
+    },
+    /// A client has refreshed its allocation when it was nearly over: a packet more lost, and the call had ended.
+    RefreshedLate {
+        /// Its first relay.
+        relay: RelayId,
+        /// Its client.
+        tuple: FiveTuple,
+        /// Its user.
+        owner: OwnerId,
+        /// What was left of its lifetime.
+        left: Duration,
     },
     /// An Allocate was refused because there is too much to do already.
     Shed,
@@ -54,7 +95,25 @@ pub enum Event {
     Moved {
         /// Its first relay.
         relay: RelayId,
+        /// Its user.
+        owner: OwnerId,
+        /// Where its client was.
+        from: FiveTuple,
+        /// Where it is now.
+        to: FiveTuple,
     },
+}
+
+/// Who has sent a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Who {
+    /// It does not say, or nothing that leads anywhere.
+    #[default]
+    Unknown,
+    /// So it says.
+    Claims(OwnerId),
+    /// It has proven it.
+    Is(OwnerId),
 }
 
 /// Why input was dropped in silence.

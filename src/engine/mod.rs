@@ -34,7 +34,7 @@ mod view;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-pub use event::{DropReason, Event, ReleaseCause};
+pub use event::{DropReason, Event, ReleaseCause, Who};
 pub use io::{Action, ConnectionId, IcmpError, Input, OpenError, OwnerId, RelayAddress, RelayKind};
 pub use random::Random;
 pub use room::Room;

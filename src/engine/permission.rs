@@ -94,13 +94,14 @@ impl Engine {
         with_port: bool,
     ) -> Result<(RelayId, SocketAddr), Refusal> {
         let allocation = self.allocations.get(key).ok_or(Code::AllocationMismatch)?;
-        let peer = if with_port {
+        let checked = if with_port {
             self.settings.peers.check(peer)
         } else {
             self.settings.peers.check_address(peer.ip()).map(|ip| SocketAddr::new(ip, peer.port()))
         };
-        let peer = peer.map_err(|_| Code::Forbidden)?;
-        let relay = allocation.relay_for(peer.ip()).ok_or(Code::PeerFamilyMismatch)?;
+        let peer = checked.map_err(|_| Refusal::of_peer(Code::Forbidden, peer))?;
+        let relay = allocation.relay_for(peer.ip());
+        let relay = relay.ok_or_else(|| Refusal::of_peer(Code::PeerFamilyMismatch, peer))?;
         Ok((relay, peer))
     }
 

@@ -22,6 +22,10 @@ const TICKET_BODY: usize = 1 + 8 + 4;
 const TICKET_MAC: usize = 11;
 const TICKET: usize = TICKET_BODY + TICKET_MAC;
 
+/// A Refresh is late when no more is left than this part of what it asks for: half a minute of ten. Clients come a minute
+/// before the end, or halfway.
+const LATE: u32 = 20;
+
 impl Engine {
     pub(super) fn refresh(
         &mut self,
@@ -47,16 +51,26 @@ impl Engine {
         if shown.is_some() {
             self.move_to(key, origin.client);
         }
-        let mut ticket = None;
+        let (mut ticket, mut late) = (None, None);
         if lifetime.is_zero() {
             self.end(key, family);
         } else {
             if let Some(allocation) = self.allocations.get_mut(key) {
+                let left = allocation.expires.since(now.time);
+                if left < lifetime / LATE
+                    && let Some(relay) = allocation.first_relay()
+                {
+                    let (tuple, owner) = (allocation.client.tuple, allocation.owner());
+                    late = Some(Event::RefreshedLate { relay, tuple, owner, left });
+                }
                 allocation.expires = now.time + lifetime;
                 // A renewed access token brings a new key, with which the requests to come are signed.
                 allocation.session = user.session();
             }
             self.arm(key);
+            if let Some(event) = late {
+                self.event(event);
+            }
             ticket = shown.and_then(|_| self.renew_ticket(key));
         }
         let bytes = self.success_bytes(origin, |writer| {
@@ -147,12 +161,14 @@ impl Engine {
             return;
         };
         let old = std::mem::replace(&mut allocation.client, client);
-        let relays = allocation.relays;
+        let (relays, owner, first) = (allocation.relays, allocation.owner(), allocation.first_relay());
         self.unlist(old, key);
         self.list(client, key);
         for relay in relays.iter().flatten() {
             self.push(Action::Route(Delta::MoveRelay { relay: *relay, client }));
-            self.event(Event::Moved { relay: *relay });
+        }
+        if let Some(relay) = first {
+            self.event(Event::Moved { relay, owner, from: old.tuple, to: client.tuple });
         }
     }
 

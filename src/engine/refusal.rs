@@ -81,11 +81,13 @@ pub(super) struct Refusal {
     pub(super) code: Code,
     pub(super) unknown: Vec<AttributeType>,
     pub(super) alternate: Option<SocketAddr>,
+    /// The peer that it is about, for the journal.
+    pub(super) peer: Option<SocketAddr>,
 }
 
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
-        Self { code, unknown: Vec::new(), alternate: None }
+        Self { code, unknown: Vec::new(), alternate: None, peer: None }
     }
 }
 
@@ -93,6 +95,11 @@ impl Refusal {
     /// 420 with the attributes that were not understood (RFC 8489 section 14.10).
     pub(super) fn unknown(unknown: Vec<AttributeType>) -> Self {
         Self { unknown, ..Code::UnknownAttribute.into() }
+    }
+
+    /// Of a request that names this peer.
+    pub(super) fn of_peer(code: Code, peer: SocketAddr) -> Self {
+        Self { peer: Some(peer), ..code.into() }
     }
 
     /// 300 with the server to go to (RFC 8489 section 10).

@@ -3,10 +3,10 @@
 //! An answer leaves here whole: attributes in the order RFC 8489 section 14 wants, integrity of the kind that the
 //! request used, FINGERPRINT where the client sent one.
 
-use super::auth::{Authenticated, IntegrityKey, Rejection, Turnaround};
+use super::auth::{AuthResult, Authenticated, IntegrityKey, Rejection, Turnaround};
 use super::refusal::{Code, Refusal};
 use super::tcp::Connection;
-use super::{Action, ConnectionId, DropReason, Engine, Event};
+use super::{Action, ConnectionId, DropReason, Engine, Event, Who};
 use crate::route::{Client, Transport};
 use crate::time::Now;
 use crate::wire::stun::{AttributeType, Class, Fingerprint, Message, Method, TransactionId, Writer};
@@ -22,6 +22,10 @@ pub(super) struct Origin {
     pub(super) paid: bool,
     /// How to sign; none until the request is authenticated.
     pub(super) key: Option<IntegrityKey>,
+    /// Who sent it, as far as that is known.
+    pub(super) who: Who,
+    /// Why that is not proven.
+    pub(super) fault: Option<AuthResult>,
 }
 
 impl Engine {
@@ -56,6 +60,8 @@ impl Engine {
             fingerprint: fingerprint == Fingerprint::Good,
             paid: false,
             key: None,
+            who: Who::Unknown,
+            fault: None,
         };
         // Before any password is worked on: a flood of spoofed requests costs one MAC each.
         if !self.proves_address(now, client, &message) {
@@ -82,8 +88,12 @@ impl Engine {
             self.push(Action::Forward { worker });
             return Ok(());
         }
-        let user = self.authenticate(now, origin, message)?;
-        origin.key = Some(user.key);
+        let user = match self.authenticate(now, origin, message) {
+            Ok(user) => user,
+            Err(rejection) => return Err(self.reject(origin, message, &rejection)),
+        };
+        (origin.key, origin.who) = (Some(user.key), Who::Is(user.owner));
+        self.event(Event::Authenticated { method: user.method(), result: AuthResult::Accepted });
         check_known(message)?;
         let done = match origin.method {
             Method::ALLOCATE => self.allocate(now, origin, message, &user),
@@ -115,23 +125,33 @@ impl Engine {
     fn authenticate(
         &self,
         now: Now,
-        origin: &mut Origin,
+        origin: &Origin,
         message: &Message<'_>,
-    ) -> Result<Authenticated, Refusal> {
+    ) -> Result<Authenticated, Rejection> {
         let source = origin.client.tuple.client.socket_addr();
         let allocation = self.named_allocation(origin, message);
         let session = allocation.and_then(|key| self.allocations.get(key)).map(|held| &held.session);
         let realm = self.realm(origin.client);
-        self.settings.auth.authenticate_for(session, now, realm, source, message).map_err(|rejection| {
-            match rejection {
-                Rejection::Challenge(_) => Code::Unauthenticated.into(),
-                Rejection::BadRequest => Code::BadRequest.into(),
-                Rejection::Stale { key, .. } => {
-                    origin.key = Some(key);
-                    Code::StaleNonce.into()
-                }
+        self.settings.auth.authenticate_for(session, now, realm, source, message)
+    }
+
+    /// What a client gets that has not proven who it is. Its first request is no attempt yet. One whose nonce is stale
+    /// proves nothing: somebody may have listened, and sends it again.
+    fn reject(&mut self, origin: &mut Origin, message: &Message<'_>, rejection: &Rejection) -> Refusal {
+        origin.fault = AuthResult::of(rejection);
+        if let Some(result) = origin.fault {
+            let claimed = self.settings.auth.claimed(self.realm(origin.client), message);
+            origin.who = claimed.owner.map_or(Who::Unknown, Who::Claims);
+            self.event(Event::Authenticated { method: claimed.method, result });
+        }
+        match rejection {
+            Rejection::Challenge(_) => Code::Unauthenticated.into(),
+            Rejection::BadRequest => Code::BadRequest.into(),
+            Rejection::Stale { key, .. } => {
+                origin.key = Some(*key);
+                Code::StaleNonce.into()
             }
-        })
+        }
     }
 
     /// The allocation that a request is about: by ticket, by connection, or by where it comes from.
@@ -186,8 +206,23 @@ impl Engine {
             self.write_alternate_domain(origin.client, &mut writer);
         }
         finish(writer, origin);
-        self.event(Event::Refused { method: origin.method.value(), code: refusal.code.number() });
+        self.event(self.refused(origin, refusal));
         self.push(Action::Reply { client: origin.client, bytes });
+    }
+
+    fn refused(&self, origin: &Origin, refusal: &Refusal) -> Event {
+        let tuple = &origin.client.tuple;
+        let is_known = origin.who != Who::Unknown;
+        let key = if is_known { self.allocation_of(tuple) } else { None };
+        Event::Refused {
+            method: origin.method.value(),
+            code: refusal.code.number(),
+            client: *tuple,
+            who: origin.who,
+            relay: key.and_then(|key| self.allocations.get(key)?.first_relay()),
+            fault: origin.fault,
+            peer: refusal.peer,
+        }
     }
 
     /// A handshake proves that the client receives where it says it is, and so does a nonce that was sent there.

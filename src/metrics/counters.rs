@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::QualityCounters;
+use crate::engine::auth::{AuthMethod, AuthResult};
 use crate::engine::{DropReason, Event, ReleaseCause};
+use crate::route::{FiveTuple, Transport};
 
 /// A number that one thread counts up and others read.
 #[derive(Debug, Default)]
@@ -20,6 +22,11 @@ impl Counter {
     /// Sets a level, such as the number of open connections. Only the owning worker may call this.
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// One less, of a level.
+    fn take_one(&self) {
+        self.set(self.value().saturating_sub(1));
     }
 
     /// What was counted so far.
@@ -246,6 +253,37 @@ impl<const N: usize> Row<N> {
     }
 }
 
+/// The transports of clients, and the names that they are exported under.
+const TRANSPORTS: [(Transport, &str); 4] =
+    [(Transport::Udp, "udp"), (Transport::Tcp, "tcp"), (Transport::Tls, "tls"), (Transport::Dtls, "dtls")];
+/// The families of clients' addresses.
+const FAMILIES: [&str; 2] = ["ipv4", "ipv6"];
+
+/// Counters by the client's transport and address family.
+#[derive(Debug, Default)]
+struct ByFlow([[Counter; FAMILIES.len()]; TRANSPORTS.len()]);
+
+impl ByFlow {
+    fn of(&self, tuple: &FiveTuple) -> &Counter {
+        let [[udp4, udp6], [tcp4, tcp6], [tls4, tls6], [dtls4, dtls6]] = &self.0;
+        let (v4, v6) = match tuple.transport {
+            Transport::Udp => (udp4, udp6),
+            Transport::Tcp => (tcp4, tcp6),
+            Transport::Tls => (tls4, tls6),
+            Transport::Dtls => (dtls4, dtls6),
+        };
+        if tuple.client.ip().is_ipv4() { v4 } else { v6 }
+    }
+
+    fn each(&self, mut show: impl FnMut(&'static str, &'static str, u64)) {
+        for ((_, transport), row) in TRANSPORTS.iter().zip(&self.0) {
+            for (family, counter) in FAMILIES.iter().zip(row) {
+                show(transport, family, counter.value());
+            }
+        }
+    }
+}
+
 /// Everything one worker counts.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -256,15 +294,15 @@ pub struct Counters {
     refused: [Row<{ CODES.len() }>; METHODS.len()],
     dropped: Row<{ ENGINE_DROPS.len() }>,
     released: Row<{ RELEASES.len() }>,
-    allocated: Counter,
+    allocated: ByFlow,
+    allocations: ByFlow,
+    authentications: [Row<{ AuthResult::ALL.len() }>; AuthMethod::ALL.len()],
     moved: Counter,
     shed: Counter,
     calls: Row<{ Traffic::ALL.len() }>,
     datagrams: Row<{ Traffic::ALL.len() }>,
     merged: Row<{ Traffic::ALL.len() }>,
     remarked: Row<{ Path::ALL.len() }>,
-    /// Allocations now.
-    pub allocations: Counter,
     /// Stream connections now.
     pub connections: Counter,
     /// DTLS sessions now.
@@ -287,6 +325,8 @@ pub struct Counters {
     pub leases: Counter,
     /// Records of ended sessions that nobody took in time.
     pub records_dropped: Counter,
+    /// What the journal was to be told and had no room for.
+    pub journal_dropped: Counter,
     /// Packets on the short cut that a session of another worker did not hear of.
     pub unheard: Counter,
     /// Turns of the worker's loop.
@@ -335,23 +375,32 @@ impl Counters {
     pub fn event(&self, event: &Event) {
         match *event {
             Event::Dropped(reason) => self.dropped.add(drop_index(reason), 1),
-            Event::Refused { method, code } => {
+            Event::Refused { method, code, .. } => {
                 if let Some(row) = self.refused.get(position(&METHODS, method)) {
                     row.add(position(&CODES, code), 1);
                 }
             }
             Event::Served { method } => self.served.add(position(&METHODS, method), 1),
-            Event::Allocated { .. } => {
-                self.allocated.add(1);
-                self.allocations.add(1);
+            Event::Authenticated { method, result } => {
+                if let Some(row) = self.authentications.get(method as usize) {
+                    row.add(result as usize, 1);
+                }
             }
-            Event::Released { cause, .. } => {
+            Event::Allocated { tuple, .. } => {
+                self.allocated.of(&tuple).add(1);
+                self.allocations.of(&tuple).add(1);
+            }
+            Event::Released { cause, tuple, .. } => {
                 self.released.add(release_index(cause), 1);
-                self.allocations.set(self.allocations.value().saturating_sub(1));
+                self.allocations.of(&tuple).take_one();
             }
-            Event::Moved { .. } => self.moved.add(1),
+            Event::Moved { from, to, .. } => {
+                self.moved.add(1);
+                self.allocations.of(&from).take_one();
+                self.allocations.of(&to).add(1);
+            }
             Event::Shed => self.shed.add(1),
-            Event::Challenged { .. } => {}
+            Event::Challenged { .. } | Event::RefreshedLate { .. } => {}
         }
     }
 
@@ -399,9 +448,16 @@ impl Counters {
         for (cause, counter) in RELEASES.iter().zip(&self.released.0) {
             show("released", cause, "", counter.value());
         }
-        show("allocated", "", "", self.allocated.value());
+        self.allocated.each(|transport, family, value| show("allocated", transport, family, value));
+        self.allocations.each(|transport, family, value| show("allocations", transport, family, value));
         show("moved", "", "", self.moved.value());
-        show("allocations", "", "", self.allocations.value());
+        for (method, row) in AuthMethod::ALL.iter().zip(&self.authentications) {
+            for (result, counter) in AuthResult::ALL.iter().zip(&row.0) {
+                show("authentications", method.name(), result.name(), counter.value());
+            }
+        }
+        let limited = self.dropped.0.get(drop_index(DropReason::AnswerRate));
+        show("challenges_limited", "", "", limited.map_or(0, Counter::value));
         show("connections", "", "", self.connections.value());
         show("dtls_sessions", "", "", self.dtls_sessions.value());
         show("peer_connections", "", "", self.peer_connections.value());
@@ -417,6 +473,7 @@ impl Counters {
             show("remarked", path.name(), "", remarked.map_or(0, Counter::value));
         }
         show("records_dropped", "", "", self.records_dropped.value());
+        show("journal_dropped", "", "", self.journal_dropped.value());
         show("unheard", "", "", self.unheard.value());
         show("turns", "", "", self.turns.value());
         show("busy_nanoseconds", "", "", self.busy.value());
@@ -438,10 +495,21 @@ impl Totals {
         });
     }
 
-    /// One number, such as `("lost", "slow_reader")`; zero for a name that does not exist.
+    /// One number, such as `("lost", "slow_reader")`, or without a label the sum of all; zero for a name that does not
+    /// exist.
     #[must_use]
     pub fn value(&self, family: &str, label: &str) -> u64 {
-        self.0.iter().filter(|((f, l, _), _)| *f == family && *l == label).map(|(_, value)| *value).sum()
+        let is_meant = |f: &str, l: &str| f == family && (label.is_empty() || l == label);
+        self.0.iter().filter(|((f, l, _), _)| is_meant(f, l)).map(|(_, value)| *value).sum()
+    }
+
+    /// One number of a family with two labels, such as `("allocations", "udp", "ipv4")`; an empty one means all.
+    #[must_use]
+    pub fn value_of(&self, family: &str, first: &str, second: &str) -> u64 {
+        let is_meant = |(f, a, b): &(&str, &str, &str)| {
+            *f == family && (first.is_empty() || *a == first) && (second.is_empty() || *b == second)
+        };
+        self.0.iter().filter(|(names, _)| is_meant(names)).map(|(_, value)| *value).sum()
     }
 
     /// How many requests of `method` were answered with `code`.
@@ -486,6 +554,68 @@ const fn release_index(cause: ReleaseCause) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{OwnerId, Who};
+    use crate::route::RelayId;
+    use crate::time::UnixTime;
+
+    fn tuple(client: &str, transport: Transport) -> FiveTuple {
+        let end = |text: &str| text.parse::<std::net::SocketAddr>().unwrap().into();
+        FiveTuple { client: end(client), server: end("192.0.2.1:3478"), transport }
+    }
+
+    fn refused(method: u16, code: u16) -> Event {
+        let client = tuple("192.0.2.9:1", Transport::Udp);
+        Event::Refused { method, code, client, who: Who::Unknown, relay: None, fault: None, peer: None }
+    }
+
+    #[test]
+    fn a_call_that_moves_is_counted_where_it_is() {
+        let (v4, v6) = (tuple("192.0.2.9:1", Transport::Udp), tuple("[2001:db8::9]:1", Transport::Tls));
+        let (relay, owner) = (RelayId(1), OwnerId(2));
+        let counters = Counters::default();
+        let live = |transport, family| {
+            let mut totals = Totals::default();
+            totals.add(&counters);
+            (totals.value_of("allocations", transport, family), totals.value("allocations", ""))
+        };
+        counters.event(&Event::Allocated { relay, tuple: v4, owner, is_probe: false });
+        counters.event(&Event::Allocated { relay, tuple: v4, owner, is_probe: false });
+        assert_eq!((live("udp", "ipv4"), live("tls", "ipv6")), ((2, 2), (0, 2)));
+        counters.event(&Event::Moved { relay, owner, from: v4, to: v6 });
+        assert_eq!((live("udp", "ipv4"), live("tls", "ipv6")), ((1, 2), (1, 2)));
+        counters.event(&Event::Released {
+            relay,
+            second: None,
+            tuple: v6,
+            owner,
+            began: UnixTime(0),
+            cause: ReleaseCause::Client,
+            is_probe: false,
+        });
+        assert_eq!((live("udp", "ipv4"), live("tls", "ipv6")), ((1, 1), (0, 1)));
+        let mut totals = Totals::default();
+        totals.add(&counters);
+        assert_eq!(totals.value_of("allocated", "udp", "ipv4"), 2);
+    }
+
+    #[test]
+    fn every_attempt_to_log_in_is_counted_by_method_and_result() {
+        let counters = Counters::default();
+        for method in AuthMethod::ALL {
+            for result in AuthResult::ALL {
+                counters.event(&Event::Authenticated { method, result });
+            }
+        }
+        let (mut seen, mut names) = (0, std::collections::BTreeSet::new());
+        counters.each(|family, method, result, value| {
+            if family == "authentications" {
+                assert_eq!(value, 1, "{method} {result}");
+                seen += 1;
+                names.insert((method, result));
+            }
+        });
+        assert_eq!((seen, names.len()), (44, 44));
+    }
 
     #[test]
     fn counts_are_found_by_name() {
@@ -493,8 +623,8 @@ mod tests {
         counters.lose(Loss::SlowReader);
         counters.lose_many(Loss::AcceptFailed, 3);
         counters.pass(Path::ToPeer, 160);
-        counters.event(&Event::Refused { method: 3, code: 401 });
-        counters.event(&Event::Refused { method: 0xfff, code: 699 });
+        counters.event(&refused(3, 401));
+        counters.event(&refused(0xfff, 699));
         let mut totals = Totals::default();
         totals.add(&counters);
         totals.add(&counters);

@@ -42,8 +42,32 @@ const NANOSECONDS: f64 = 1e9;
 
 /// All of them.
 pub(super) static SHOWN: &[Shown] = &[
-    gauge("allocations", "tern_allocations", "Allocations now."),
-    counter("allocated", "tern_allocations_opened_total", &[], "Allocations that came into being."),
+    Shown {
+        family: Family::gauge(
+            "tern_allocations",
+            &["transport", "family"],
+            "Allocations now, by the transport and address family of their client.",
+        ),
+        ..gauge("allocations", "tern_allocations", "")
+    },
+    counter(
+        "allocated",
+        "tern_allocations_opened_total",
+        &["transport", "family"],
+        "Allocations that came into being, by the transport and address family of their client.",
+    ),
+    counter(
+        "authentications",
+        "tern_authentications_total",
+        &["method", "result"],
+        "Signed requests, by the mechanism of their credential and by what came of it; a stale nonce is tried again.",
+    ),
+    counter(
+        "challenges_limited",
+        "tern_challenges_limited_total",
+        &[],
+        "Requests without an answer since their source prefix had proven nothing and had its share of answers.",
+    ),
     counter("released", "tern_allocations_released_total", &["cause"], "Allocations that ended, by cause."),
     counter(
         "moved",
@@ -121,6 +145,12 @@ pub(super) static SHOWN: &[Shown] = &[
         "tern_dropped_records_total",
         &[],
         "Records of ended calls that were not written: too many ended at once, or the disk was slow.",
+    ),
+    counter(
+        "journal_dropped",
+        "tern_dropped_journal_entries_total",
+        &[],
+        "Events of calls that the journal has no entry for: too many at once.",
     ),
     counter(
         "unheard",

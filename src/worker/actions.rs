@@ -215,7 +215,9 @@ impl Worker {
             Event::Challenged { relay, turnaround } => self.note_challenge(relay, turnaround),
             Event::Dropped(_)
             | Event::Refused { .. }
+            | Event::Authenticated { .. }
             | Event::Served { .. }
+            | Event::RefreshedLate { .. }
             | Event::Released { .. }
             | Event::Shed
             | Event::Moved { .. } => {}

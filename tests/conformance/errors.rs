@@ -40,7 +40,8 @@ fn unsigned_requests_of_every_method_are_challenged() {
         assert!(
             has(AttributeType::REALM) && has(AttributeType::NONCE) && has(AttributeType::PASSWORD_ALGORITHMS)
         );
-        assert!(rig.events.contains(&Event::Refused { method: method.value(), code: 401 }));
+        let is_it = |event: &Event| matches!(event, Event::Refused { method: m, code: 401, .. } if *m == method.value());
+        assert!(rig.events.iter().any(is_it));
         rig.assert_empty();
     }
 }

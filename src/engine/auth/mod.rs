@@ -7,6 +7,7 @@
 //! the answer to one that fails. One `Authenticator` is shared by all workers and replaced whole on reload.
 
 mod check;
+mod claim;
 mod key;
 mod nonce;
 mod oauth;
@@ -19,6 +20,7 @@ mod tests;
 
 use std::net::SocketAddr;
 
+pub use claim::{AuthMethod, AuthResult, Claimed, owners};
 pub use key::{IntegrityKey, KEY_MAX, Signature};
 pub use nonce::{
     FLEET_KEYS_MAX, Features, FleetKey, FleetKeysFault, NONCE_LEN, NonceFault, NonceKeys, Turnaround,

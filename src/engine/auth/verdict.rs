@@ -1,5 +1,6 @@
 //! What authentication finds: a user, or why not.
 
+use super::claim::AuthMethod;
 use super::key::IntegrityKey;
 use super::nonce::{NonceFault, Turnaround};
 use super::oauth::TokenFault;
@@ -29,6 +30,12 @@ impl Authenticated {
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.kind == Kind::Probe
+    }
+
+    /// How it proved who it is.
+    #[must_use]
+    pub fn method(&self) -> AuthMethod {
+        self.kind.into()
     }
 
     /// What an allocation keeps of its owner, from its Allocate and again from each Refresh: a new token has a new key.
