@@ -6,13 +6,15 @@
 mod bind;
 mod calls;
 mod crew;
+mod journal;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::clock::Clock;
 use crate::engine;
 use crate::metrics::{
-    self, Counters, EndedSession, Heart, LiveSession, Pulse, SessionDetail, SessionId, Totals,
+    self, Counters, EndedSession, Heart, Journal, LiveSession, Note, Pulse, SessionDetail, SessionId, Totals,
 };
 use crate::net::certs::{CertStore, Reload};
 use crate::net::dtls::DtlsAcceptor;
@@ -128,6 +130,9 @@ pub struct Server {
     records: Option<Receiver<Box<EndedSession>>>,
     shared: engine::Shared,
     directory: Arc<Directory>,
+    journal: Journal,
+    /// The engine's settings, as of the last reload.
+    engine_settings: Arc<Mutex<Arc<engine::Settings>>>,
 }
 
 impl Server {
@@ -142,18 +147,22 @@ impl Server {
             bind::bind_all(&settings.worker.listeners, settings.workers, settings.worker.quality.is_some())?;
         let addresses = addresses(&settings.worker.listeners, &bound);
         let (sender, records) = channel(RECORDS);
+        let (journal, notes) = Journal::new();
+        journal::keep_collecting(&journal).map_err(StartError::Resources)?;
         let mut server = Self {
             deaths: Deaths::new(),
             records: Some(records),
             certificates: certificates.values().map(Arc::clone).collect(),
+            engine_settings: Arc::new(Mutex::new(Arc::clone(&settings.engine))),
             settings,
             addresses,
             buffers: bind::buffers(&bound),
             workers: Vec::new(),
             shared: engine::Shared::new(),
             directory: Arc::default(),
+            journal,
         };
-        match server.start_workers(bound, &certificates, &sender) {
+        match server.start_workers(bound, &certificates, &sender, &notes) {
             Ok(()) => Ok(server),
             Err(error) => {
                 server.stop();
@@ -167,6 +176,7 @@ impl Server {
         bound: Vec<Bound>,
         certificates: &HashMap<Certificate, Arc<CertStore>>,
         records: &Sender<Box<EndedSession>>,
+        notes: &SyncSender<Note>,
     ) -> Result<(), StartError> {
         let (mailboxes, inboxes): (Vec<Mailbox>, Vec<Inbox>) = (0..self.settings.workers)
             .map(|_| Mailbox::new())
@@ -193,6 +203,7 @@ impl Server {
                 counters: Arc::clone(&counters),
                 pulse: Arc::clone(&pulse),
                 records: records.clone(),
+                notes: notes.clone(),
             };
             let mailbox = mailboxes.get(usize::from(index)).cloned();
             let mailbox = mailbox.ok_or_else(|| StartError::Settings("no such worker".to_owned()))?;
@@ -375,6 +386,7 @@ impl Server {
             report.applied.push("streams, dtls and media".to_owned());
         }
         report.applied.push("credentials, limits, relay addresses and peers".to_owned());
+        *self.engine_settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings.engine);
         self.settings = ServerSettings { workers: self.settings.workers, ..settings };
         report
     }

@@ -206,6 +206,11 @@ const METHODS: [(u16, &str); 9] = [
     (u16::MAX, "other"),
 ];
 
+/// The name of a STUN method.
+pub(super) fn method_name(method: u16) -> &'static str {
+    METHODS.get(position(&METHODS, method)).map_or("other", |(_, name)| name)
+}
+
 /// Error codes that are counted by number; everything else is "other".
 const CODES: [(u16, &str); 18] = [
     (300, "300"),

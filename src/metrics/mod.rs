@@ -9,6 +9,7 @@ mod counters;
 mod exposition;
 mod families;
 mod histogram;
+mod journal;
 mod pulse;
 mod quality;
 mod report;
@@ -20,6 +21,7 @@ pub use calls::{
 };
 pub use counters::{Counter, Counters, Loss, Path, Totals, Traffic};
 pub use exposition::{Exposition, Source};
+pub use journal::{About, EndedCall, EndedLeg, Ending, Entry, Journal, Note, Story, What};
 pub use pulse::{Heart, Pulse};
 pub use quality::QualityCounters;
 pub use report::{MomentReport, RecordReport, ViewReport};

@@ -87,6 +87,23 @@ impl MomentDirection {
     }
 }
 
+/// The last intervals of a session that has ended, as packed as it had them.
+#[derive(Clone, Debug, Default)]
+pub struct Past(Box<[Packed]>);
+
+impl Past {
+    /// The oldest first.
+    pub fn moments(&self) -> impl DoubleEndedIterator<Item = Moment> + '_ {
+        self.0.iter().map(Moment::from)
+    }
+
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        size_of_val::<[Packed]>(&self.0)
+    }
+}
+
 /// Grows by five minutes.
 const STEP: usize = 30;
 
@@ -151,6 +168,13 @@ impl History {
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = Moment> + '_ {
         let (newer, older) = self.ring.split_at(self.oldest.min(self.ring.len()));
         older.iter().chain(newer).map(Moment::from)
+    }
+
+    /// What there is, for good.
+    pub(super) fn into_past(mut self) -> Past {
+        let oldest = self.oldest.min(self.ring.len());
+        self.ring.rotate_left(oldest);
+        Past(self.ring.into_boxed_slice())
     }
 
     fn shrink(&mut self, limit: usize) {

@@ -32,7 +32,7 @@ mod track;
 pub use direction::{Direction, Directions, Leg, Legs};
 pub use feedback::{Feedback, FeedbackCounts};
 pub use glance::{CheckStep, Glance, What};
-pub use history::{Moment, MomentDirection};
+pub use history::{Moment, MomentDirection, Past};
 pub use interval::{Interval, IntervalDirection, IntervalStream};
 pub use mark::{Bleaching, Ecn, MarkCounts};
 pub use record::{Record, RecordDirection, RecordStream, View};

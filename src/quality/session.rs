@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::flow::{Flow, Span};
-use super::history::{History, Moment};
+use super::history::{History, Moment, Past};
 use super::interval::Interval;
 use super::record::{self, Record, View};
 use super::rtt::RoundTrips;
@@ -118,9 +118,16 @@ impl Session {
 
     /// Ends the session: its last interval, for whoever adds intervals up, and what there was. What still was awaited is
     /// lost now.
-    pub fn end(mut self, settings: &Settings, now: Time) -> (Interval, Record) {
+    pub fn end(self, settings: &Settings, now: Time) -> (Interval, Record) {
+        let (last, record, _) = self.end_with_past(settings, now);
+        (last, record)
+    }
+
+    /// The same, and its last intervals.
+    pub fn end_with_past(mut self, settings: &Settings, now: Time) -> (Interval, Record, Past) {
         let last = self.close(settings, now, true);
-        (last, self.record(settings, now))
+        let record = self.record(settings, now);
+        (last, record, self.history.into_past())
     }
 
     fn record(&self, settings: &Settings, now: Time) -> Record {

@@ -4,12 +4,14 @@
 //! Usable from any thread that may wait for some milliseconds. What a worker does not answer within a second is missing,
 //! and so is all that a dead one had.
 
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Server;
-use crate::metrics::{CallDetail, CallRow, SessionId};
+use crate::engine;
+use crate::engine::auth::owners;
+use crate::metrics::{About, CallDetail, CallRow, Journal, SessionId, Story};
 use crate::worker::{CallPage, Command, Mailbox};
 
 /// For a worker's answer.
@@ -19,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Calls {
     workers: Arc<[Mailbox]>,
+    journal: Journal,
+    settings: Arc<Mutex<Arc<engine::Settings>>>,
 }
 
 impl Calls {
@@ -54,13 +58,39 @@ impl Calls {
             .and_then(|worker| ask(worker, |reply| Command::End { relay: id.relay, reply }))
             .unwrap_or(false)
     }
+
+    /// What is known of somebody's calls or of one call: what has happened lately, and calls that have ended.
+    #[must_use]
+    pub fn explain(&self, about: &About) -> Story {
+        self.journal.explain(about)
+    }
+
+    /// The numbers that a user may stand under, in all realms: by his name in clear, by the whole name of a time-limited
+    /// credential, or by its part behind the colon.
+    #[must_use]
+    pub fn owners(&self, text: &str) -> Vec<u64> {
+        let settings = Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut owners: Vec<u64> = settings
+            .listeners
+            .iter()
+            .flat_map(|listener| owners(&listener.realm, text))
+            .map(|owner| owner.0)
+            .collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners
+    }
 }
 
 impl Server {
     /// What there is to know of its calls, and how to end one.
     #[must_use]
     pub fn calls(&self) -> Calls {
-        Calls { workers: self.workers.iter().map(|worker| worker.mailbox.clone()).collect() }
+        Calls {
+            workers: self.workers.iter().map(|worker| worker.mailbox.clone()).collect(),
+            journal: self.journal.clone(),
+            settings: Arc::clone(&self.engine_settings),
+        }
     }
 }
 

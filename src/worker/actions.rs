@@ -209,6 +209,7 @@ impl Worker {
 
     fn note(&mut self, event: &Event) {
         self.counters.event(event);
+        self.journal(event);
         // A reserved relay outlives the allocation that it was opened for, and perhaps that user's bucket.
         match *event {
             Event::Allocated { relay, .. } => self.share_user(relay),

@@ -8,8 +8,7 @@ use super::run::Worker;
 use super::tap::Tap;
 use crate::engine::AllocationView;
 use crate::metrics::{
-    CallDetail, CallMedia, CallRow, CallTraffic, DscpChange, LegFigures, Loss, SecondAddress, SessionId,
-    SessionInfo,
+    CallDetail, CallMedia, CallRow, CallTraffic, DscpChange, LegFigures, Loss, SecondAddress, SessionInfo,
 };
 use crate::quality::{Direction, Directions, Legs, Moment};
 use crate::route::{Client, RelayId};
@@ -48,7 +47,8 @@ impl Worker {
         let view = self.engine.allocation(id)?;
         let row = self.call_row(&view)?;
         let session = row.media.as_ref().and_then(|media| self.detail(media.session.relay));
-        Some(CallDetail { drops: self.drops_of(&view), row, session })
+        let relays = [Some(view.first), view.second].into_iter().flatten();
+        Some(CallDetail { drops: self.drops_of(relays), row, session })
     }
 
     /// Ends an allocation as if its client had, and closes the connection that it came by.
@@ -63,13 +63,8 @@ impl Worker {
         let second = view.second.and_then(|id| self.relays.get(id).map(|relay| (id, relay)));
         let both = || [Some((view.first, first)), second].into_iter().flatten();
         let traffic = |way| {
-            both().fold(CallTraffic::default(), |sum, (_, relay)| {
-                let (packets, bytes) = relay.passed.figures(way);
-                CallTraffic {
-                    packets: sum.packets.wrapping_add(packets),
-                    bytes: sum.bytes.wrapping_add(bytes),
-                }
-            })
+            let (packets, bytes) = self.passed(both().map(|(id, _)| id), way);
+            CallTraffic { packets, bytes }
         };
         let media = both().find_map(|(id, relay)| self.call_media(id, relay.tap.as_ref()?, view));
         Some(CallRow {
@@ -123,12 +118,7 @@ impl Worker {
         })
     }
 
-    const fn session_id(&self, relay: RelayId) -> SessionId {
-        SessionId { worker: self.index, relay }
-    }
-
-    fn drops_of(&self, view: &AllocationView) -> Vec<(Loss, u64)> {
-        let relays = [Some(view.first), view.second].into_iter().flatten();
+    pub(super) fn drops_of(&self, relays: impl Iterator<Item = RelayId>) -> Vec<(Loss, u64)> {
         let mut sum: Vec<(Loss, u64)> = Vec::new();
         for (loss, packets) in
             relays.filter_map(|id| self.relays.get(id)).flat_map(|relay| relay.drops().iter().copied())

@@ -20,6 +20,7 @@ mod dscp;
 mod dtls;
 mod external;
 mod ingress;
+mod journal;
 mod leases;
 mod listener;
 mod mailbox;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
@@ -26,7 +27,7 @@ use super::sources::Sources;
 use super::stream::Stream;
 use crate::clock::{Clock, Reading};
 use crate::engine::{self, ConnectionId, Engine, Input};
-use crate::metrics::{Counters, EndedSession, Loss, Path, Pulse, Traffic};
+use crate::metrics::{Counters, EndedSession, Loss, Note, Path, Pulse, Traffic};
 use crate::net::dtls::HalfOpen;
 use crate::net::poll::{Event, Events, Interest, Poller};
 use crate::net::udp::{Batch, PacketMeta, SendBatch, SendStats};
@@ -84,6 +85,8 @@ pub(crate) struct Parts {
     pub(crate) pulse: Arc<Pulse>,
     /// What is left of sessions goes there.
     pub(crate) records: Sender<Box<EndedSession>>,
+    /// What happens to clients and calls goes there.
+    pub(crate) notes: SyncSender<Note>,
 }
 
 /// A client's connection or session.
@@ -145,6 +148,7 @@ pub(crate) struct Worker {
     pub(super) counters: Arc<Counters>,
     pulse: Arc<Pulse>,
     pub(super) records: Sender<Box<EndedSession>>,
+    pub(super) notes: SyncSender<Note>,
     /// What other workers are to be told of packets.
     pub(super) outbox: Outbox,
     overload: Overload,
@@ -205,6 +209,7 @@ impl Worker {
             counters: parts.counters,
             pulse: parts.pulse,
             records: parts.records,
+            notes: parts.notes,
             overload: Overload::new(reading.now.time),
             sampling: Sampling::default(),
             stopping: false,

@@ -18,7 +18,7 @@ use super::deadlines::Reminder;
 use super::relays::Way;
 use super::run::{Link, Worker};
 use super::seen::Seen;
-use crate::metrics::{EndedSession, SessionId, SessionInfo};
+use crate::metrics::{EndedCall, EndedSession, SessionId, SessionInfo};
 use crate::quality::{Direction, Glance, Leg, RttSource, Session, Settings};
 use crate::route::{Client, RelayId};
 use crate::time::{Time, UnixTime};
@@ -138,9 +138,10 @@ impl Worker {
     pub(super) fn end_tap(&mut self, id: RelayId, relayed: SocketAddr, owner: u64, tap: Tap) {
         let Some(settings) = self.settings.quality.clone() else { return };
         let info = self.session_info(id, relayed, owner, &tap);
-        let (last, record) = tap.session.end(&settings, self.now.time);
+        let (last, record, past) = tap.session.end_with_past(&settings, self.now.time);
         self.counters.quality.add(&last, &settings.codecs);
         self.counters.quality.close();
+        self.journal_end(EndedCall::new(info.clone(), self.now.unix, &record, past));
         let ended = Box::new(EndedSession { info, ended: self.now.unix, record });
         if let Err(TrySendError::Full(_)) = self.records.try_send(ended) {
             self.counters.records_dropped.add(1);

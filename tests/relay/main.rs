@@ -9,6 +9,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "what else a library may say is of no interest here")]
 
 mod abuse;
+mod calls;
 mod client;
 mod dtls;
 mod fragments;
