@@ -38,6 +38,8 @@ const ROOMS: &[Room] = &[
     room(2, "net", &["wire", "time", "clock"]),
     room(2, "xdp", &["wire", "time", "route", "clock"]),
     room(2, "metrics", &["wire", "time", "engine", "route", "quality", "announce", "region", "clock", "net"]),
+    // A TURN client, for calls that a program makes by itself.
+    room(2, "client", &["wire", "time", "route", "clock", "net"]),
     // What brings them together.
     room(
         3,
@@ -48,7 +50,7 @@ const ROOMS: &[Room] = &[
     room(
         3,
         "speaker",
-        &["wire", "time", "engine", "route", "quality", "announce", "clock", "net", "metrics"],
+        &["wire", "time", "engine", "route", "quality", "announce", "clock", "net", "metrics", "client"],
     ),
     room(3, "control", CONTROL),
     // The program.
@@ -67,7 +69,7 @@ const CONTROL: &[&str] = &[
 
 const PROGRAM: &[&str] = &[
     "wire", "time", "engine", "route", "quality", "announce", "region", "clock", "net", "xdp", "metrics",
-    "worker", "speaker", "control", "config", "cli", "server",
+    "client", "worker", "speaker", "control", "config", "cli", "server",
 ];
 
 /// Uses within a layer, or upward.
@@ -78,6 +80,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("metrics", "clock"),
     // Whoever asks for a worker's pulse wakes it.
     ("metrics", "net"),
+    ("client", "clock"),
+    ("client", "net"),
     // What an operator asks of the announcer.
     ("control", "speaker"),
     ("control", "config"),

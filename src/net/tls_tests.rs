@@ -440,9 +440,9 @@ fn our_own_client_talks_to_our_own_server_and_resumes() {
     let made = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap();
     let certs =
         CertStore::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
-    let (acceptor, connector) = (TlsAcceptor::new(certs).unwrap(), TlsConnector::new().unwrap());
+    let (acceptor, connector) = (TlsAcceptor::new(certs).unwrap(), TlsConnector::trusting_all().unwrap());
     for _ in 0..2 {
-        let mut client = connector.connect("192.0.2.1".parse().unwrap()).unwrap();
+        let mut client = connector.connect(named("192.0.2.1")).unwrap();
         let mut server = acceptor.accept(Time::ZERO, Duration::from_secs(1)).unwrap();
         client.send(b"early").unwrap();
         let (mut heard, mut answered) = (Vec::new(), Vec::new());
@@ -469,9 +469,56 @@ fn our_own_client_talks_to_our_own_server_and_resumes() {
         }
         assert!(heard == b"early" && answered.starts_with(b"answer"), "{heard:?} {answered:?}");
     }
-    let mut client = connector.connect("::1".parse().unwrap()).unwrap();
+    let mut client = connector.connect(named("::1")).unwrap();
     assert!(matches!(
         client.receive(b"HTTP/1.1 400 Bad Request\r\n", &mut Vec::new()),
         Err(TlsError::Handshake(_))
     ));
+}
+
+fn named(name: &'static str) -> ServerName<'static> {
+    name.try_into().unwrap()
+}
+
+/// The client's end of a handshake.
+fn shake(acceptor: &TlsAcceptor, connector: &TlsConnector, name: &'static str) -> Result<(), TlsError> {
+    let mut client = connector.connect(named(name)).unwrap();
+    let mut server = acceptor.accept(Time::ZERO, Duration::from_secs(1)).unwrap();
+    let mut nothing = Vec::new();
+    for _ in 0..6 {
+        let mut bytes = Vec::new();
+        client.take_output(&mut bytes).unwrap();
+        // What it says of a client that does not trust it is of no interest.
+        drop(server.receive(&bytes, &mut nothing));
+        let mut bytes = Vec::new();
+        server
+            .write_to(|slices| {
+                Ok(slices
+                    .iter()
+                    .map(|slice| {
+                        bytes.extend_from_slice(slice);
+                        slice.len()
+                    })
+                    .sum())
+            })
+            .unwrap();
+        client.receive(&bytes, &mut nothing)?;
+    }
+    assert!(client.is_established());
+    Ok(())
+}
+
+#[test]
+fn a_client_that_trusts_an_authority_takes_its_certificates_for_their_names_only() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made =
+        rcgen::CertificateParams::new(vec!["relay.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certs = CertStore::from_pem(made.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    let acceptor = TlsAcceptor::new(certs).unwrap();
+    let trusting = TlsConnector::trusting([made.der().clone()]).unwrap();
+    assert_eq!(shake(&acceptor, &trusting, "relay.example"), Ok(()));
+    let refused = |connector: &TlsConnector, name| shake(&acceptor, connector, name).unwrap_err().to_string();
+    assert!(refused(&trusting, "other.example").contains("certificate"));
+    assert!(refused(&TlsConnector::trusting([]).unwrap(), "relay.example").contains("UnknownIssuer"));
+    assert_eq!(shake(&acceptor, &TlsConnector::trusting_all().unwrap(), "other.example"), Ok(()));
 }

@@ -1,13 +1,16 @@
-//! The client's side, for the relay's own test calls: it trusts whatever certificate it is shown, as long as whoever
-//! shows it has the key. Whether clients would trust it as well is told by the certificate's dates.
+//! The client's side, for calls that a program makes by itself. The relay's test of itself trusts whatever certificate it is
+//! shown, as long as whoever shows it has the key: whether clients would trust it as well is told by the certificate's dates.
+//! Others trust whom they are told to.
 
 use std::io::Read as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::{
+    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    WantsVerifier,
+};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::TlsError;
@@ -25,33 +28,60 @@ pub struct TlsClient {
 }
 
 impl TlsConnector {
-    /// With TLS 1.2 and 1.3.
+    /// With TLS 1.2 and 1.3; whoever has the key of a certificate is taken for the server.
     ///
     /// # Errors
     /// [`TlsError::Setup`] when the crypto library has neither.
-    pub fn new() -> Result<Self, TlsError> {
+    pub fn trusting_all() -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError::Setup(error.to_string()))?
+        let config = Self::builder(&provider)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
             .with_no_client_auth();
         Ok(Self { config: Arc::new(config) })
     }
 
-    /// A session with the server at `ip`; what is to be sent first waits already.
+    /// The same, but a certificate must have been signed by one of `authorities`, be valid, and bear the server's name. An
+    /// authority that cannot be read counts as none.
+    ///
+    /// # Errors
+    /// [`TlsError::Setup`] when the crypto library has neither version.
+    pub fn trusting(
+        authorities: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities);
+        let config = Self::builder(&Arc::new(aws_lc_rs::default_provider()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    fn builder(
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
+        ClientConfig::builder_with_provider(Arc::clone(provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::Setup(error.to_string()))
+    }
+
+    /// A session with the server of that name or address; what is to be sent first waits already.
     ///
     /// # Errors
     /// [`TlsError::Setup`] when the system has no random numbers.
-    pub fn connect(&self, ip: IpAddr) -> Result<TlsClient, TlsError> {
-        let name = ServerName::IpAddress(ip.into());
+    pub fn connect(&self, name: ServerName<'static>) -> Result<TlsClient, TlsError> {
         let connection = ClientConnection::new(Arc::clone(&self.config), name);
         Ok(TlsClient { connection: connection.map_err(|error| TlsError::Setup(error.to_string()))? })
     }
 }
 
 impl TlsClient {
+    /// Whether the handshake is complete.
+    #[must_use]
+    pub fn is_established(&self) -> bool {
+        !self.connection.is_handshaking()
+    }
+
     /// Takes bytes from the connection, and appends what they decrypt to. Afterwards see [`TlsClient::take_output`].
     ///
     /// # Errors

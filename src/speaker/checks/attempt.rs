@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::SelfTest;
 use super::call::{Call, Progress};
-use super::carrier::Carrier;
 use super::fault::Fault;
 use super::selftest::{Ground, earlier, patience};
 use crate::announce::health::{Report, Verdict};
+use crate::client::{Broken, Carrier, Route};
 use crate::net::poll::Interest;
 use crate::time::{Now, Time};
 
@@ -129,12 +129,16 @@ impl Attempt {
         let key = self.key();
         let known = ground.met.get(&key).copied();
         let mut open = |port| {
-            Carrier::open(&ground.tools, self.test.transport, self.server, port, now.time, self.patience)
+            // From the relay's own address.
+            let ip = self.server.ip();
+            let local = SocketAddr::new(ip, port);
+            let route = Route { transport: self.test.transport, local, server: self.server, name: ip.into() };
+            Carrier::open(&ground.tools, route, now.time, self.patience)
         };
         let mut carrier = match known.map(&mut open) {
             Some(Ok(carrier)) => carrier,
             // Somebody else has the port now.
-            Some(Err(_)) | None => open(0)?,
+            Some(Err(_)) | None => open(0).map_err(|broken| self.broken(&broken))?,
         };
         if (ground.context.is_proxy)(self.test.listener, self.test.address) {
             carrier.introduce();
@@ -173,7 +177,7 @@ impl Attempt {
                 Progress::Over => return Ok(Some(self.good(now.time))),
             }
         }
-        received?;
+        received.map_err(|broken| self.broken(&broken))?;
         self.watch(ground);
         Ok(None)
     }
@@ -230,7 +234,8 @@ impl Attempt {
         if let Some(carrier) =
             self.carrier.as_mut().filter(|one| one.deadline().is_some_and(|at| at <= now.time))
         {
-            carrier.expire(&mut ground.tools, now.time)?;
+            let expired = carrier.expire(&mut ground.tools, now.time);
+            expired.map_err(|broken| self.broken(&broken))?;
         }
         if now.time >= self.resend {
             self.send(ground, now.time)?;
@@ -240,9 +245,11 @@ impl Attempt {
 
     fn send(&mut self, ground: &mut Ground, now: Time) -> Result<(), Fault> {
         let Some(carrier) = &mut self.carrier else { return Ok(()) };
-        carrier.send(&mut ground.tools, now, self.call.waiting())?;
+        let sent = carrier.send(&mut ground.tools, now, self.call.waiting());
+        let is_stream = carrier.is_stream();
+        sent.map_err(|broken| self.broken(&broken))?;
         // Streams send again by themselves.
-        self.resend = if carrier.is_stream() { self.deadline } else { now + self.patience / RESENDS };
+        self.resend = if is_stream { self.deadline } else { now + self.patience / RESENDS };
         self.watch(ground);
         Ok(())
     }
@@ -270,6 +277,10 @@ impl Attempt {
     fn good(&self, now: Time) -> Report {
         let took = now.since(self.began).as_secs_f64() * 1_000.0;
         Report::new(Verdict::Good, format!("a call took {took:.1} ms"))
+    }
+
+    fn broken(&self, broken: &Broken) -> Fault {
+        Fault::of_carrier(self.server.ip(), broken)
     }
 
     const fn key(&self) -> (SocketAddr, crate::route::Transport, u8) {

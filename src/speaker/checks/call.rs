@@ -5,17 +5,12 @@ use std::net::SocketAddr;
 
 use super::fault::Fault;
 use crate::announce::health::Verdict;
+use crate::client::{Ask, Challenge, Exchange, Login, Refusal, Reply};
 use crate::wire::channel_data::{self, ChannelNumber, HEADER_LEN};
-use crate::wire::stun::{
-    AttributeType, Class, Integrity, Message, Method, TransactionId, Writer, long_term_key_md5, padding,
-};
+use crate::wire::stun::{AttributeType, Message, padding};
 
 /// The channel of every test call.
 const CHANNEL: ChannelNumber = ChannelNumber(0x4000);
-/// UDP, for REQUESTED-TRANSPORT.
-const UDP: u8 = 17;
-/// Challenges that one call answers: the first, and one for a nonce that was stale.
-const CHALLENGES: u8 = 2;
 
 /// What the caller is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +23,6 @@ pub(super) enum Progress {
     Allocated(SocketAddr),
     /// The allocation is gone as it should, and if a peer was bound, its payload was here.
     Over,
-}
-
-/// What a relay wants to see in the next request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Challenge {
-    realm: Vec<u8>,
-    nonce: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +38,7 @@ enum Step {
 /// Who calls.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    pub(super) username: String,
-    pub(super) password: String,
+    pub(super) login: Login,
     /// What is sent to the peer, and what is to come back.
     pub(super) payload: Vec<u8>,
     pub(super) echo: Vec<u8>,
@@ -62,41 +49,41 @@ pub(super) struct Caller {
 /// One call.
 #[derive(Debug)]
 pub(super) struct Call {
-    caller: Caller,
-    challenge: Option<Challenge>,
-    challenges: u8,
+    exchange: Exchange,
+    payload: Vec<u8>,
+    echo: Vec<u8>,
     cleared: bool,
     is_stream: bool,
     step: Step,
-    transaction: u32,
-    waiting: Vec<u8>,
+    /// The payload, framed, while it is what waits.
+    media: Vec<u8>,
 }
 
 impl Call {
     /// Begins with an Allocate, signed if a challenge of this relay is known from an earlier call.
     pub(super) fn new(caller: Caller, challenge: Option<Challenge>, is_stream: bool) -> Self {
+        let Caller { login, payload, echo, transaction } = caller;
         let mut call = Self {
-            caller,
-            challenge,
-            challenges: 0,
+            exchange: Exchange::new(login, challenge, transaction),
+            payload,
+            echo,
             cleared: false,
             is_stream,
             step: Step::Allocate,
-            transaction: 0,
-            waiting: Vec::new(),
+            media: Vec::new(),
         };
-        call.ask();
+        call.go(Step::Allocate);
         call
     }
 
     /// What is to be sent, and sent again if nothing answers to it.
     pub(super) fn waiting(&self) -> &[u8] {
-        &self.waiting
+        if self.step == Step::Echo { &self.media } else { self.exchange.waiting() }
     }
 
     /// What the relay asked for last, for the next call.
     pub(super) const fn challenge(&self) -> Option<&Challenge> {
-        self.challenge.as_ref()
+        self.exchange.challenge()
     }
 
     /// Binds the peer and sends it the payload. Then send what waits.
@@ -127,20 +114,26 @@ impl Call {
         if self.step == Step::Echo {
             return Ok(self.take_payload(frame));
         }
-        let Ok(message) = Message::parse(frame) else { return Ok(Progress::Waiting) };
-        if message.transaction_id() != self.id() {
-            return Ok(Progress::Waiting);
+        match self.exchange.receive(frame) {
+            Reply::Other => Ok(Progress::Waiting),
+            Reply::Again => Ok(Progress::Send),
+            // A relay that challenges nobody is open to all.
+            Reply::Success(_) if !self.exchange.is_signing() => {
+                Err(self.broken("is not signed as it must be"))
+            }
+            Reply::Success(message) => self.succeeded(&message),
+            Reply::Refused(refusal) => self.refused(&refusal),
+            Reply::Broken(how) => Err(self.broken(how)),
         }
-        match message.class() {
-            Class::Success => self.succeeded(&message),
-            Class::Error => self.refused(&message),
-            Class::Request | Class::Indication => Ok(Progress::Waiting),
-        }
+    }
+
+    fn broken(&self, how: &str) -> Fault {
+        Fault::bad(format!("the answer to {} {how}", self.step.name()))
     }
 
     fn take_payload(&mut self, frame: &[u8]) -> Progress {
         let Ok((CHANNEL, range)) = channel_data::parse(frame) else { return Progress::Waiting };
-        if frame.get(range) != Some(self.caller.echo.as_slice()) {
+        if frame.get(range) != Some(self.echo.as_slice()) {
             return Progress::Waiting;
         }
         self.release();
@@ -148,13 +141,6 @@ impl Call {
     }
 
     fn succeeded(&mut self, message: &Message<'_>) -> Result<Progress, Fault> {
-        let key = self.key().unwrap_or_default();
-        if message.check_integrity(&key) != Integrity::Good {
-            return Err(Fault::bad(format!(
-                "the answer to {} is not signed as it must be",
-                self.step.name()
-            )));
-        }
         match self.step {
             Step::Allocate => {
                 let relayed = message.xor_address(AttributeType::XOR_RELAYED_ADDRESS);
@@ -170,13 +156,9 @@ impl Call {
         }
     }
 
-    fn refused(&mut self, message: &Message<'_>) -> Result<Progress, Fault> {
+    fn refused(&mut self, refusal: &Refusal) -> Result<Progress, Fault> {
         let name = self.step.name();
-        let Ok(Some(error)) = message.error_code() else {
-            return Err(Fault::bad(format!("an error without a code in the answer to {name}")));
-        };
-        match (error.code, self.step) {
-            (401 | 438, _) if self.challenges < CHALLENGES => self.take_challenge(message),
+        match (refusal.code, self.step) {
             (401, _) => Err(Fault::bad(format!(
                 "{name} answered 401: the relay does not know the self-test's credential"
             ))),
@@ -196,80 +178,33 @@ impl Call {
             (403, Step::Bind(peer)) => Err(Fault::bad(format!(
                 "ChannelBind answered 403: the self-test's own peer {peer} is denied"
             ))),
-            (code, _) => Err(Fault::bad(
-                format!("{name} answered {code} {}", phrase(error.reason)).trim_end().to_owned(),
-            )),
+            (code, _) => {
+                let text = format!("{name} answered {code} {}", refusal.reason);
+                Err(Fault::bad(text.trim_end()))
+            }
         }
-    }
-
-    fn take_challenge(&mut self, message: &Message<'_>) -> Result<Progress, Fault> {
-        let find = |kind| message.find(kind).map(<[u8]>::to_vec);
-        let (Some(realm), Some(nonce)) = (find(AttributeType::REALM), find(AttributeType::NONCE)) else {
-            return Err(Fault::bad("a challenge without realm and nonce"));
-        };
-        self.challenges += 1;
-        self.challenge = Some(Challenge { realm, nonce });
-        Ok(self.ask())
     }
 
     fn go(&mut self, step: Step) -> Progress {
         self.step = step;
-        self.ask()
-    }
-
-    /// Writes the request of this step.
-    fn ask(&mut self) -> Progress {
-        self.transaction += 1;
-        let method = match self.step {
-            Step::Allocate => Method::ALLOCATE,
-            Step::Bind(_) => Method::CHANNEL_BIND,
-            Step::Clear | Step::Echo | Step::Release => Method::REFRESH,
-        };
-        let mut bytes = Vec::with_capacity(256);
-        let mut writer = Writer::new(&mut bytes, Class::Request, method, self.id());
-        match self.step {
-            Step::Allocate => {
-                writer.requested_transport(UDP);
-            }
-            Step::Bind(peer) => {
-                writer.channel_number(CHANNEL.0).xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
-            }
-            Step::Clear | Step::Echo | Step::Release => {
-                writer.u32(AttributeType::LIFETIME, 0);
-            }
-        }
-        if let (Some(challenge), Some(key)) = (&self.challenge, self.key()) {
-            writer.attribute(AttributeType::USERNAME, self.caller.username.as_bytes());
-            writer.attribute(AttributeType::REALM, &challenge.realm);
-            writer.attribute(AttributeType::NONCE, &challenge.nonce);
-            writer.integrity(&key);
-        }
-        self.waiting = bytes;
+        self.exchange.ask(match step {
+            Step::Allocate => Ask::Allocate(None),
+            Step::Bind(peer) => Ask::Bind(CHANNEL, peer),
+            Step::Clear | Step::Echo | Step::Release => Ask::Refresh(0),
+        });
         Progress::Send
     }
 
     fn send_payload(&mut self) -> Progress {
         self.step = Step::Echo;
-        let length = self.caller.payload.len();
+        let length = self.payload.len();
         let mut header = [0; HEADER_LEN];
         channel_data::write_header(&mut header, CHANNEL, u16::try_from(length).unwrap_or(u16::MAX));
-        self.waiting = [&header, self.caller.payload.as_slice()].concat();
+        self.media = [&header, self.payload.as_slice()].concat();
         if self.is_stream {
-            self.waiting.resize(self.waiting.len() + padding(length), 0);
+            self.media.resize(self.media.len() + padding(length), 0);
         }
         Progress::Send
-    }
-
-    fn key(&self) -> Option<[u8; 16]> {
-        let realm = &self.challenge.as_ref()?.realm;
-        Some(long_term_key_md5(self.caller.username.as_bytes(), realm, self.caller.password.as_bytes()))
-    }
-
-    fn id(&self) -> TransactionId {
-        let mut id = self.caller.transaction;
-        let (_, count) = id.split_at_mut(8);
-        count.copy_from_slice(&self.transaction.to_be_bytes());
-        TransactionId(id)
     }
 }
 
@@ -283,11 +218,6 @@ impl Step {
             Self::Release => "Refresh with lifetime 0",
         }
     }
-}
-
-/// A reason phrase, as far as it is text.
-fn phrase(reason: &[u8]) -> String {
-    String::from_utf8_lossy(reason).chars().filter(|one| !one.is_control()).take(80).collect()
 }
 
 #[cfg(test)]

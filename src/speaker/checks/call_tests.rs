@@ -1,13 +1,12 @@
 use super::*;
-use crate::wire::stun::padding;
+use crate::wire::stun::{Class, Message, Method, Writer, padding};
 
 const RELAYED: &str = "203.0.113.1:50000";
 const PEER: &str = "192.0.2.9:4000";
 
 fn call(challenge: Option<Challenge>, is_stream: bool) -> Call {
     let caller = Caller {
-        username: "1800000000:tern-self-test".to_owned(),
-        password: "secret".to_owned(),
+        login: Login { username: "1800000000:tern-self-test".to_owned(), password: "secret".to_owned() },
         payload: b"?asked".to_vec(),
         echo: b"!asked".to_vec(),
         transaction: [7; 12],
@@ -26,7 +25,7 @@ fn answer(call: &Call, class: Class, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<
     let mut writer = Writer::new(&mut bytes, class, request.method(), request.transaction_id());
     fill(&mut writer);
     if class == Class::Success {
-        writer.integrity(&call.key().unwrap_or_default());
+        writer.integrity(&call.exchange.key().unwrap_or_default());
     }
     writer.finish().unwrap();
     bytes

@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::announce::health::{Report, Verdict};
+use crate::client::Broken;
 
 /// What is wrong, in words, and how much that matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,21 @@ impl Fault {
             return Self::bad("connection refused: nobody listens there");
         }
         Self::bad(format!("the socket failed: {error}"))
+    }
+
+    /// Of the way to `ip`.
+    pub(super) fn of_carrier(ip: IpAddr, broken: &Broken) -> Self {
+        match broken {
+            Broken::Open(error) => Self::of_socket(ip, error),
+            other @ (Broken::Unreachable
+            | Broken::Datagram(_)
+            | Broken::Stream(_)
+            | Broken::Closed
+            | Broken::SessionClosed
+            | Broken::NoFrame
+            | Broken::Tls(_)
+            | Broken::Dtls(_)) => Self::bad(other.to_string()),
+        }
     }
 
     /// As a report. The check's name says what it is about.

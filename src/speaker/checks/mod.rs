@@ -9,7 +9,6 @@
 
 mod attempt;
 mod call;
-mod carrier;
 mod command;
 mod context;
 mod echo;

@@ -14,17 +14,18 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::attempt::{Attempt, Outcome};
-use super::call::{Caller, Challenge};
-use super::carrier::Tools;
+use super::call::Caller;
 use super::context::{Context, SharedContext};
 use super::echo::Peer;
 use super::fault::Fault;
 use super::{OnReport, Order, SelfTest};
 use crate::announce::CheckId;
 use crate::announce::health::Report;
+use crate::client::{Challenge, Login, Tools};
 use crate::clock::Clock;
 use crate::engine::auth::{PROBE_USER, issue};
 use crate::net::poll::{Events, Interest, Poller, Waker};
+use crate::net::tls::TlsConnector;
 use crate::route::Transport;
 use crate::time::{Now, Time, UnixTime};
 
@@ -81,7 +82,7 @@ impl Tester {
         poller.add(&waker, WAKER, Interest::READ)?;
         let ground = Ground {
             context: context.load_full(),
-            tools: Tools::new()?,
+            tools: Tools::new(TlsConnector::trusting_all().map_err(io::Error::other)?)?,
             poller,
             met: HashMap::new(),
             challenges: HashMap::new(),
@@ -221,7 +222,8 @@ impl Ground {
         if let Some(room) = number.first_chunk_mut() {
             *room = [n0, n1, n2, n3];
         }
-        Caller { username: credential.username, password: credential.password, payload, echo, transaction }
+        let login = Login { username: credential.username, password: credential.password };
+        Caller { login, payload, echo, transaction }
     }
 
     /// Where `test` is to call.
