@@ -1,7 +1,9 @@
 //! The real binary: exit codes, messages, credentials, certificates, signals.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "cli/probe.rs"]
+mod probe;
 #[path = "support/skip.rs"]
 mod skip;
 

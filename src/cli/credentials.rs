@@ -167,7 +167,7 @@ fn verify(args: &VerifyArgs) -> Result<(), Failure> {
 }
 
 /// One line of standard input, without its end. On a terminal the user is asked, and the typing does not show.
-fn read_password(prompt: &str) -> Result<String, Failure> {
+pub(super) fn read_password(prompt: &str) -> Result<String, Failure> {
     let stdin = std::io::stdin();
     let _hidden = if stdin.is_terminal() {
         let hidden =

@@ -18,6 +18,7 @@ mod machine;
 mod man;
 mod observed;
 mod operators;
+mod probe;
 mod run;
 mod table;
 
@@ -54,6 +55,7 @@ enum Command {
     Bfd(bfd::BfdCommand),
     Drain(drain::DrainArgs),
     Undrain(drain::UndrainArgs),
+    Probe(probe::ProbeArgs),
     #[command(subcommand)]
     Credentials(credentials::CredentialsCommand),
     #[command(subcommand)]
@@ -80,6 +82,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Bfd(command) => bfd::run(&command),
         Command::Drain(args) => drain::drain(&args),
         Command::Undrain(args) => drain::undrain(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Credentials(command) => credentials::run(&command),
         Command::Certs(command) => certs::run(&command),
         Command::Completions(args) => completions::run(&args, &mut command()),
