@@ -35,8 +35,8 @@ use crate::worker::{
 };
 
 use bind::Bound;
-pub use bind::ListenerBuffers;
 pub(crate) use bind::refuse;
+pub use bind::{LISTENER_BUFFER, ListenerBuffers};
 pub use calls::Calls;
 pub use crew::DeadWorker;
 use crew::{Deaths, Running};

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/probe.rs"]
 mod probe;
 #[path = "support/skip.rs"]

@@ -11,6 +11,7 @@ mod completions;
 mod credentials;
 mod descriptors;
 mod development;
+mod doctor;
 mod drain;
 mod exit;
 mod logging;
@@ -56,6 +57,7 @@ enum Command {
     Drain(drain::DrainArgs),
     Undrain(drain::UndrainArgs),
     Probe(probe::ProbeArgs),
+    Doctor(doctor::DoctorArgs),
     #[command(subcommand)]
     Credentials(credentials::CredentialsCommand),
     #[command(subcommand)]
@@ -83,6 +85,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Drain(args) => drain::drain(&args),
         Command::Undrain(args) => drain::undrain(&args),
         Command::Probe(args) => probe::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Credentials(command) => credentials::run(&command),
         Command::Certs(command) => certs::run(&command),
         Command::Completions(args) => completions::run(&args, &mut command()),

@@ -1,5 +1,5 @@
-//! Who is at the other end of a local (unix) socket, as the kernel knows it. Called by the control plane, once per
-//! connection.
+//! What the kernel knows of this machine: who is at the other end of a local (unix) socket, which the control plane asks once
+//! per connection, and whether somebody keeps the clock right.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -12,6 +12,14 @@ use super::sys;
 /// A socket that is no connected local socket.
 pub fn peer_groups(socket: &impl AsFd) -> io::Result<Vec<u32>> {
     sys::option::peer_groups(socket.as_fd())
+}
+
+/// Whether somebody sets this machine's clock, as far as the kernel knows.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn clock_is_synchronised() -> io::Result<bool> {
+    sys::clock::is_synchronised()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 //! | [`certs`] | certificate chain and key, re-read when the files change |
 //! | [`tls`] | a TLS session without input or output of its own |
 //! | [`dtls`] | DTLS sessions, and the cookie exchange that comes before there is any |
-//! | [`local`] | who is at the other end of a local socket |
+//! | [`local`] | who is at the other end of a local socket, and whether the clock is right |
 
 pub mod certs;
 pub mod dtls;

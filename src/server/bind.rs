@@ -12,7 +12,7 @@ use crate::worker::ListenerSettings;
 /// Where the system chooses the port, UDP and TCP may not find the same one free at once.
 const ATTEMPTS: usize = 16;
 /// Bytes of receive and send buffer of a listener: all clients of a worker share it.
-const LISTENER_BUFFER: usize = 4 * 1024 * 1024;
+pub const LISTENER_BUFFER: usize = 4 * 1024 * 1024;
 
 /// One listener's sockets, one of each kind per worker.
 #[derive(Debug, Default)]

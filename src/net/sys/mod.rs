@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "system calls; the rest of the crate is safe code")]
 
 pub(super) mod address;
+pub(super) mod clock;
 pub(super) mod control;
 pub(super) mod epoll;
 pub(super) mod message;
