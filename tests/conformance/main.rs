@@ -18,6 +18,7 @@ mod binding;
 mod channel;
 mod credentials;
 mod errors;
+mod events;
 mod families;
 mod icmp;
 mod lifecycle;

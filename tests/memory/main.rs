@@ -9,6 +9,7 @@
 mod caller;
 mod counting;
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, UdpSocket};
 use std::thread::sleep;
 use std::time::Duration;
@@ -115,6 +116,11 @@ fn a_crowd_of_allocations_is_served_at_once() {
     let start = clock.now().time;
     assert_eq!(relay.server.counters().value("allocations", ""), crowd as u64);
     println!("counters read in {:?}", clock.now().time.since(start));
+    let start = clock.now().time;
+    let rows = relay.server.calls().rows();
+    println!("{} rows made in {:?}", rows.len(), clock.now().time.since(start));
+    assert_eq!(rows.iter().map(|row| row.info.id).collect::<HashSet<_>>().len(), crowd);
+    assert!(rows.iter().all(|row| (row.permissions, row.channels) == (1, 1)));
     let start = clock.now().time;
     stay.iter_mut().for_each(Caller::refresh);
     println!("{} refreshes, one by one, in {:?}", stay.len(), clock.now().time.since(start));
