@@ -34,6 +34,15 @@ pub struct Source {
     pub alive: Arc<AtomicBool>,
 }
 
+/// What somebody else has to show on the same page: numbers that are there already, since a scrape does not wait.
+pub trait More: Send + Sync + 'static {
+    /// All that there may be, in the order of the page.
+    fn families(&self) -> Vec<&'static Family>;
+
+    /// Adds what there is.
+    fn add(&self, sums: &mut Sums);
+}
+
 /// Everything that is exported of a relay.
 #[derive(Clone, Debug)]
 pub struct Exposition(Registry);
@@ -47,9 +56,23 @@ impl Exposition {
     /// # Errors
     /// Two families of the same name, or a name that Prometheus does not admit: a defect that the tests find.
     pub fn new(workers: Vec<Source>, started: UnixTime) -> Result<Self, prometheus::Error> {
+        Self::with(workers, started, Vec::new())
+    }
+
+    /// The same, with what others have to show besides.
+    ///
+    /// # Errors
+    /// As [`Exposition::new`].
+    pub fn with(
+        workers: Vec<Source>,
+        started: UnixTime,
+        more: Vec<Arc<dyn More>>,
+    ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let descriptions = families().into_iter().map(Family::describe).collect::<Result<_, _>>()?;
-        registry.register(Box::new(Workers { workers, started, descriptions }))?;
+        let families: Vec<_> =
+            families().into_iter().chain(more.iter().flat_map(|more| more.families())).collect();
+        let descriptions = families.iter().map(|family| family.describe()).collect::<Result<_, _>>()?;
+        registry.register(Box::new(Workers { workers, started, more, families, descriptions }))?;
         Ok(Self(registry))
     }
 
@@ -71,6 +94,8 @@ fn families() -> Vec<&'static Family> {
 struct Workers {
     workers: Vec<Source>,
     started: UnixTime,
+    more: Vec<Arc<dyn More>>,
+    families: Vec<&'static Family>,
     descriptions: Vec<Desc>,
 }
 
@@ -89,7 +114,8 @@ impl Collector for Workers {
         }
         sums.add(&BUILD, &[env!("CARGO_PKG_VERSION")], 1.0);
         sums.add(&START, &[], self.started.0 as f64);
-        sums.families(&families())
+        self.more.iter().for_each(|more| more.add(&mut sums));
+        sums.families(&self.families)
     }
 }
 

@@ -20,9 +20,10 @@ pub use calls::{
     CallDetail, CallMedia, CallRow, DscpChange, LegFigures, SecondAddress, Traffic as CallTraffic,
 };
 pub use counters::{Counter, Counters, Loss, Path, Totals, Traffic};
-pub use exposition::{Exposition, Source};
+pub use exposition::{Exposition, More, Source};
 pub use journal::{About, EndedCall, EndedLeg, Ending, Entry, Journal, Note, Story, What};
 pub use pulse::{Heart, Pulse};
-pub use quality::QualityCounters;
+pub use quality::{LegTotals, QualityCounters, QualityTotals};
 pub use report::{MomentReport, RecordReport, ViewReport};
 pub use session::{EndedSession, LiveSession, NoSessionId, SessionDetail, SessionId, SessionInfo};
+pub use sums::{Family, Sums};

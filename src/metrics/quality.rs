@@ -7,6 +7,7 @@
 mod families;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 use std::sync::OnceLock;
 
@@ -15,10 +16,11 @@ use super::histogram::{Amount, Histogram};
 use crate::quality::codec::{Basis, Codecs, Media, Model};
 use crate::quality::{
     Bleaching, Cause, Direction, Ecn, Feedback, Interval, IntervalDirection, IntervalStream, JitterBuffer,
-    Leg, LegRtt, Missing, RttSource, Score, Trouble,
+    Leg, LegRtt, Legs, Missing, RttSource, Score, Trouble,
 };
 
 pub(super) use families::{add, families};
+pub use totals::{LegTotals, QualityTotals};
 
 /// Codecs that are counted by name, those of earlier configurations included.
 const CODECS: usize = 64;

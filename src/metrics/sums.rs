@@ -20,7 +20,7 @@ pub(super) enum Kind {
 
 /// A metric family as it is exported.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Family {
+pub struct Family {
     pub(super) name: &'static str,
     pub(super) help: &'static str,
     pub(super) kind: Kind,
@@ -29,19 +29,15 @@ pub(super) struct Family {
 }
 
 impl Family {
-    pub(super) const fn counter(
-        name: &'static str,
-        labels: &'static [&'static str],
-        help: &'static str,
-    ) -> Self {
+    /// What only grows. `labels` are the names of its labels.
+    #[must_use]
+    pub const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Self {
         Self { name, help, kind: Kind::Counter, labels }
     }
 
-    pub(super) const fn gauge(
-        name: &'static str,
-        labels: &'static [&'static str],
-        help: &'static str,
-    ) -> Self {
+    /// What goes up and down.
+    #[must_use]
+    pub const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Self {
         Self { name, help, kind: Kind::Gauge, labels }
     }
 
@@ -69,11 +65,11 @@ enum Sum {
 
 /// Samples, added up by family and labels.
 #[derive(Debug, Default)]
-pub(super) struct Sums(BTreeMap<(&'static str, Vec<String>), Sum>);
+pub struct Sums(BTreeMap<(&'static str, Vec<String>), Sum>);
 
 impl Sums {
     /// Adds to a counter or a gauge. `labels` are the values, in the family's order.
-    pub(super) fn add(&mut self, family: &'static Family, labels: &[&str], more: f64) {
+    pub fn add(&mut self, family: &'static Family, labels: &[&str], more: f64) {
         match self.entry(family, labels).or_insert(Sum::Number(0.0)) {
             Sum::Number(number) => *number += more,
             Sum::Distribution(_) => {}

@@ -159,6 +159,12 @@ impl CertStore {
         i64::try_from(seconds.div_euclid(i128::from(DAY))).unwrap_or(i64::MAX)
     }
 
+    /// When the current certificate expires.
+    #[must_use]
+    pub fn expires(&self) -> UnixTime {
+        UnixTime(self.current.load().not_after)
+    }
+
     /// Whether the current certificate is already and still valid.
     #[must_use]
     pub fn is_valid_at(&self, now: UnixTime) -> bool {
