@@ -7,6 +7,7 @@ mod connections;
 mod metrics;
 mod page;
 mod records;
+pub mod watch;
 
 pub use metrics::serve_metrics;
 pub use page::{Page, serve};

@@ -18,6 +18,7 @@ use crate::announce::policy::{self, NextHop};
 use crate::announce::rpki::CacheView;
 use crate::announce::{RouteView, Settings};
 use crate::clock::Clock;
+use crate::control::watch::Standing;
 use crate::speaker::{Handle, Silence, View, bfd};
 use crate::time::{Now, UnixTime};
 use crate::wire::bgp::{Family, Prefix};
@@ -55,6 +56,16 @@ impl AnnouncerOperations {
     /// From here on the announcer is the one behind `handle`, which runs with `settings`; or there is none.
     pub fn set(&self, announcer: Option<(Handle, Settings)>) {
         self.announcer.store(announcer.map(|(handle, settings)| Arc::new(Announcer { handle, settings })));
+    }
+
+    /// How the announcer stands, for the watch. Waits as long as every question to it may.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let Some(announcer) = self.announcer.load_full() else { return Standing::Absent };
+        match announcer.handle.view() {
+            Ok(view) => Standing::Seen { settings: announcer.settings.clone(), view: Box::new(view) },
+            Err(silence) => Standing::Silent(silence.to_string()),
+        }
     }
 
     fn announcer(&self) -> Result<Arc<Announcer>, Refusal> {

@@ -95,8 +95,8 @@ pub struct DscpClass {
     pub client_received: u64,
     /// Packets that came so from peers.
     pub peer_received: u64,
-    /// Packets that left so towards peers, as the configuration has it.
-    pub client_sent: u64,
-    /// Packets that left so towards clients, as the configuration has it.
-    pub peer_sent: u64,
+    /// Packets from clients that left so, as the configuration has it; nothing where listeners differ.
+    pub client_sent: Option<u64>,
+    /// Packets from peers that left so, likewise.
+    pub peer_sent: Option<u64>,
 }

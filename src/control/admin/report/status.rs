@@ -68,7 +68,7 @@ pub struct Drain {
     pub done: bool,
 }
 
-/// Allocations, by what lies between client and relay and by the family of the relayed address.
+/// Allocations, by what lies between client and relay and by the family of the client's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionsByTransport {
     /// All of them.
@@ -81,9 +81,9 @@ pub struct SessionsByTransport {
     pub tls: u64,
     /// Over DTLS.
     pub dtls: u64,
-    /// With a relayed address of IPv4.
+    /// Of clients with IPv4.
     pub ipv4: u64,
-    /// With a relayed address of IPv6.
+    /// Of clients with IPv6.
     pub ipv6: u64,
 }
 
