@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::problem::{Place, Problems};
 use super::reader::Section;
 use super::{
-    Admin, Announce, Auth, Bfd, Bgp, Config, Dtls, Health, Limits, Listener, Log, Media, Metrics,
-    NatDiscovery, Peers, Quality, Relay, Rpki, Secrets, Server, Streams, secrets, tree,
+    Admin, Alerts, Announce, Auth, Bfd, Bgp, Capacity, Config, Dtls, Health, Limits, Listener, Log, Media,
+    Metrics, NatDiscovery, Peers, Quality, Relay, Rpki, Secrets, Server, Streams, secrets, tree,
 };
 use crate::engine::auth::SharedSecret;
 use crate::worker::Certificate;
@@ -116,6 +116,8 @@ fn read(mut root: Section<'_>, development: bool) -> Config {
         relay: Relay::read(&mut relay),
         auth: Auth::read(root.section("auth")),
         limits: Limits::read(root.section("limits")),
+        capacity: Capacity::read(root.section("capacity")),
+        alerts: Alerts::read(root.section("alerts")),
         peers: Peers::read(root.section("peers")),
         nat_discovery: NatDiscovery::read(root.section("nat_discovery")),
         media: Media::read(root.section("media")),

@@ -34,6 +34,7 @@ mod speaker;
 mod tests;
 mod tree;
 mod values;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub use server::{Level, Log, LogFormat, Server};
 pub use settings::{Probe, Process};
 pub use tree::ENV_PREFIX;
 pub use values::{BitRate, Cidr, Moment, Period, PortRange, transport_word};
+pub use watch::{Alerts, Capacity};
 
 /// The default path of the configuration.
 pub const DEFAULT_PATH: &str = "/etc/tern/tern.toml";
@@ -83,6 +85,10 @@ pub struct Config {
     pub auth: Auth,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[capacity]`.
+    pub capacity: Capacity,
+    /// `[alerts]`.
+    pub alerts: Alerts,
     /// `[peers]`.
     pub peers: Peers,
     /// `[nat_discovery]`.

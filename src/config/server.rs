@@ -12,6 +12,9 @@ pub struct Server {
     pub workers: u8,
     /// This relay's number in the fleet, unique among relays that share nonce keys.
     pub relay_id: u16,
+    /// What operators call it; the name of the machine if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Sent as SOFTWARE to authenticated clients; nothing by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software: Option<String>,
@@ -22,6 +25,10 @@ impl Server {
         let mut out = Self::default();
         section.integer("workers", 0..=64, &mut out.workers);
         section.integer("relay_id", 0..=u16::MAX, &mut out.relay_id);
+        out.name = section.optional("name");
+        if out.name.as_ref().is_some_and(|name| name.is_empty() || name.len() > 64) {
+            section.error("name", "expected 1 to 64 bytes; leave the key out for the name of the machine");
+        }
         out.software = section.optional("software");
         if out.software.as_ref().is_some_and(|name| name.is_empty() || name.len() > 128) {
             section.error("software", "expected 1 to 128 bytes; leave the key out to send nothing");
