@@ -268,6 +268,12 @@ impl Server {
         }
     }
 
+    /// Ports and quotas of all workers.
+    #[must_use]
+    pub fn shared(&self) -> engine::Shared {
+        self.shared.clone()
+    }
+
     /// The buffers of the UDP listeners.
     #[must_use]
     pub fn buffers(&self) -> &[ListenerBuffers] {

@@ -22,6 +22,7 @@ mod operators;
 mod probe;
 mod run;
 mod table;
+mod watching;
 
 use clap::{CommandFactory, Parser, Subcommand};
 

@@ -1,6 +1,7 @@
 //! What a running relay shows of itself to other programs: `/metrics`, and the records of ended calls.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -8,8 +9,9 @@ use super::exit::{Exit, Failure};
 use super::run::start_failure;
 use crate::clock::Clock;
 use crate::config::{Config, Records};
+use crate::control::watch::Watch;
 use crate::control::{self, RecordSink, Recorder};
-use crate::metrics::Exposition;
+use crate::metrics::{Exposition, More};
 use crate::server::{self, Server};
 
 /// Where Prometheus is to read, if anywhere; bound before the relay serves, so that a taken port stops the start.
@@ -21,9 +23,14 @@ pub(super) fn bind_metrics(config: &Config) -> Result<Option<TcpListener>, Failu
 }
 
 /// Serves `/metrics` from here on.
-pub(super) fn serve_metrics(server: &Server, listener: Option<TcpListener>) -> Result<(), Failure> {
+pub(super) fn serve_metrics(
+    server: &Server,
+    watch: &Arc<Watch>,
+    listener: Option<TcpListener>,
+) -> Result<(), Failure> {
     let Some(listener) = listener else { return Ok(()) };
-    let exposition = Exposition::new(server.metrics(), Clock::new().now().unix)
+    let more: Vec<Arc<dyn More>> = vec![Arc::clone(watch) as Arc<dyn More>];
+    let exposition = Exposition::with(server.metrics(), Clock::new().now().unix, more)
         .context("a defect in the relay: its metrics contradict themselves")?;
     let serving = control::serve_metrics(listener, exposition).context("cannot serve metrics")?;
     tokio::spawn(serving);

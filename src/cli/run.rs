@@ -21,6 +21,7 @@ use super::logging::{self, LogControl};
 use super::machine;
 use super::observed::{bind_metrics, record, record_sink, serve_metrics};
 use super::operators;
+use super::watching::Watching;
 use crate::clock::Clock;
 use crate::config::{self, Change, Config, Effect, Loaded, Problems, Process, Severity, Sources};
 use crate::control::admin::AnnouncerOperations;
@@ -77,6 +78,8 @@ struct Relay {
     descriptors: u64,
     /// Asks the announcer in the name of operators.
     operations: Arc<AnnouncerOperations>,
+    /// Looks at all of it.
+    watching: Watching,
     /// Tells the neighbours how the relay is; before the server, since they must hear of its end before.
     announcing: Option<Announcing>,
     /// Whom the self-test calls.
@@ -131,13 +134,14 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         let mut server = Server::start(settings).map_err(|error| start_failure(&error))?;
         tracing::info!(listeners = config.listener.len(), "the relay serves");
         warn_of_small_buffers(&server);
-        serve_metrics(&server, metrics)?;
         let recorder = record(&mut server, records)?;
         if let Some(development) = &development {
             announce(development, &config, &pages, args.json)?;
             serve_pages(development, &config, pages)?;
         }
         let operations = operators::serve(admin, &config, &server)?;
+        let watching = Watching::start(&config, &server, &operations);
+        serve_metrics(&server, watching.watch(), metrics)?;
         let announcing = announced
             .map(|settings| Announcing::start(settings, &server, peers.as_ref(), &operations))
             .transpose()?;
@@ -148,6 +152,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             log,
             descriptors,
             operations,
+            watching,
             announcing,
             peers,
             server,
@@ -322,6 +327,7 @@ impl Relay {
         }
         self.log.set_level(next.log.level);
         self.config = next;
+        self.watching.reload(&self.config, &self.server);
         self.reload_announcing(announced);
         self.reopen_records();
         let (applied, restart) = (keys(&changes, Effect::AtOnce), keys(&changes, Effect::NeedsRestart));
@@ -506,6 +512,7 @@ mod tests {
             Signals { hang_up: nobodys(), terminate: nobodys(), interrupt: nobodys(), check: nobodys() };
         let (announcing, peers, recorder) = (None, None, None);
         let operations = operators::serve(None, &config, &server).unwrap();
+        let watching = Watching::start(&config, &server, &operations);
         let relay = Relay {
             sources,
             config,
@@ -513,6 +520,7 @@ mod tests {
             log,
             descriptors: 0,
             operations,
+            watching,
             announcing,
             peers,
             server,
