@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tern::control::admin::{
-    Access, AdminSocket, Attributes, BfdSession, Check, Health, Neighbor, Notification, Operations, Received,
-    Refusal, Report, Route, RpkiCache, Transition, serve_admin,
+    Access, AdminSocket, Attributes, BfdSession, Check, Desk, Health, Neighbor, Notification, Operations,
+    Parts, Received, Refusal, Report, Route, RpkiCache, Transition, serve_admin,
 };
 use tern::wire::bgp::Prefix;
 
@@ -170,8 +170,8 @@ impl Served {
         let operations: Arc<dyn Operations> = Arc::clone(&relay) as Arc<dyn Operations>;
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime
-                .block_on(async { serve_admin(socket, Access::with_group(None), operations).unwrap().await });
+            let desk = Desk::new(Parts::new(Access::with_group(None), operations));
+            runtime.block_on(async { serve_admin(socket, &desk).unwrap().await });
         });
         Self { folder, relay }
     }
@@ -269,7 +269,7 @@ fn programs_get_the_report_as_the_relay_gave_it() {
     let served = Served::start();
     let read = |args: &[&str]| serde_json::from_str::<Value>(&out(&served.tern(args))).unwrap();
     assert_eq!(read(&["bgp", "show", "--json"]), json!(report()));
-    assert_eq!(read(&["drain", "--json"])["health"]["state"], "degraded");
+    assert_eq!(read(&["drain", "--json"])["report"]["health"]["state"], "degraded");
     let sessions = read(&["bfd", "show", "--json"]);
     assert_eq!(
         (&sessions["sessions"][0]["neighbor"], &sessions["sessions"][0]["state"]),
@@ -285,7 +285,7 @@ fn what_an_operator_orders_reaches_the_relay() {
     let served = Served::start();
     let text = out(&served.tern(&["drain"]));
     assert!(
-        text.starts_with("relay degraded for 1m 5s") && text.contains("10.99.0.1/32 to cloud-a: "),
+        text.contains("\nrelay degraded for 1m 5s") && text.contains("10.99.0.1/32 to cloud-a: "),
         "{text}"
     );
     out(&served.tern(&["bgp", "withdraw"]));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
@@ -28,6 +28,8 @@ const TLS_PORT: u16 = 5349;
 pub(super) const PAGE_PORT: u16 = 8478;
 /// The first port tried for metrics.
 const METRICS_PORT: u16 = 9478;
+/// The first port tried for operators.
+const ADMIN_PORT: u16 = 9480;
 
 /// What the machine offers, and the configuration that follows from it.
 pub(super) struct DevelopmentRelay {
@@ -58,11 +60,20 @@ impl DevelopmentRelay {
         let mut defaults = defaults(&addresses, port, tls_port, certs);
         // Writing to a string cannot fail.
         let _ = writeln!(defaults, "[metrics]\naddress = \"127.0.0.1:{metrics_port}\"");
+        let admin_port = choose_port(ADMIN_PORT.max(metrics_port.saturating_add(1)), &mut notes)?;
+        let _ = writeln!(defaults, "[admin]\nlisten = [\"127.0.0.1:{admin_port}\"]");
+        let mut token = [0u8; 32];
+        getrandom::fill(&mut token).context("the system has no random numbers")?;
         let certificate =
             Certificate::Memory { chain: made.chain.into_bytes().into(), key: made.key.into_bytes().into() };
         Ok(Self {
             addresses,
-            configuration: Arc::new(Development { defaults, secret, certificate }),
+            configuration: Arc::new(Development {
+                defaults,
+                secret,
+                certificate,
+                token: URL_SAFE_NO_PAD.encode(token),
+            }),
             notes,
             is_own_certificate: certs.is_some(),
         })
@@ -133,6 +144,7 @@ impl DevelopmentRelay {
             "expires": now.0 + LIFETIME,
             "page": page_url(pages.first()),
             "metrics": metrics_url(config),
+            "operator": { "url": operator_url(config), "token": self.configuration.token },
             "addresses": self.addresses,
             "listeners": listeners,
             "notes": self.notes,
@@ -150,6 +162,7 @@ impl DevelopmentRelay {
             line("Test page", &page_url(Some(page)));
         }
         line("Metrics", &metrics_url(config));
+        line("Operators", &format!("{} with the token {}", operator_url(config), self.configuration.token));
         for listener in &config.listener {
             let transports: Vec<_> = listener.transports.iter().map(|t| transport_word(*t)).collect();
             line("Listening", &format!("{} {}", listener.address, transports.join(" ")));
@@ -186,6 +199,12 @@ pub(super) fn page_url(page: Option<&SocketAddr>) -> String {
 /// Where Prometheus may read.
 fn metrics_url(config: &Config) -> String {
     config.metrics.address.map_or_else(String::new, |at| format!("http://{at}/metrics"))
+}
+
+/// Where operators ask.
+fn operator_url(config: &Config) -> String {
+    let scheme = if config.admin.certificate_file.is_some() { "https" } else { "http" };
+    config.admin.listen.first().map_or_else(String::new, |at| format!("{scheme}://{at}/"))
 }
 
 fn choose_port(first: u16, notes: &mut Vec<String>) -> Result<u16, Failure> {

@@ -5,6 +5,7 @@ use clap::Args;
 use super::bgp::{self, list_routes};
 use super::client::RelayArgs;
 use super::exit::{Failure, print};
+use crate::control::admin::DrainReport;
 
 /// Empty the relay: it is announced as the last choice, and new calls go elsewhere.
 ///
@@ -36,6 +37,13 @@ fn change(relay: &RelayArgs, path: &str) -> Result<(), Failure> {
     if relay.json {
         return print(&answer.json());
     }
-    let report = answer.read()?;
-    print(&format!("{}\n{}", bgp::headline(&report), list_routes(&report, None)))
+    let DrainReport { draining, report } = answer.read()?;
+    let mut text = match draining {
+        Some(drain) => format!("drains since {}, {} sessions are left\n", drain.since, drain.sessions_left),
+        None => "takes calls\n".to_owned(),
+    };
+    if let Some(report) = report {
+        text.push_str(&format!("{}\n{}", bgp::headline(&report), list_routes(&report, None)));
+    }
+    print(&text)
 }

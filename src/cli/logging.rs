@@ -3,6 +3,7 @@
 //! A thread of its own writes it, from a queue that drops and counts what finds it full: whoever collects logs may stall,
 //! and neither the announcer nor a worker may wait for that.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -20,6 +21,8 @@ const LINES: usize = 8_192;
 #[derive(Debug)]
 pub(super) struct LogControl {
     level: reload::Handle<LevelFilter, Registry>,
+    /// What it lets through.
+    current: Cell<Level>,
     lost: Option<ErrorCounter>,
     /// Of those that have been told of.
     told: usize,
@@ -31,13 +34,25 @@ impl LogControl {
     /// Of no log.
     #[cfg(test)]
     pub(super) fn detached() -> Self {
-        Self { level: reload::Layer::new(LevelFilter::OFF).1, lost: None, told: 0, _guard: None }
+        Self {
+            level: reload::Layer::new(LevelFilter::OFF).1,
+            current: Cell::new(Level::Info),
+            lost: None,
+            told: 0,
+            _guard: None,
+        }
     }
 
     /// Lets everything through that is at least as important as `level`.
     pub(super) fn set_level(&self, level: Level) {
         // It fails only when the subscriber is gone, and then so is the log.
         let _ = self.level.reload(filter(level));
+        self.current.set(level);
+    }
+
+    /// What is let through.
+    pub(super) const fn level(&self) -> Level {
+        self.current.get()
     }
 
     /// Lines that were lost since it was asked last, since nobody read the log.
@@ -67,7 +82,13 @@ pub(super) fn start(log: &Log) -> LogControl {
         registry.with(fmt::layer().with_target(false).with_ansi(ansi).with_writer(writer)).try_init()
     };
     std::panic::set_hook(Box::new(log_panic));
-    LogControl { level: handle, lost: Some(lost), told: 0, _guard: Some(guard) }
+    LogControl {
+        level: handle,
+        current: Cell::new(log.level),
+        lost: Some(lost),
+        told: 0,
+        _guard: Some(guard),
+    }
 }
 
 /// A panic is a line of the log like any other: the standard library's own words would not be JSON.

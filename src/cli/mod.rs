@@ -20,6 +20,7 @@ mod man;
 mod observed;
 mod operators;
 mod probe;
+mod reload;
 mod run;
 mod table;
 mod watching;

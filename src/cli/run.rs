@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::announcing::{self, Announcing};
 use super::descriptors;
@@ -20,11 +21,12 @@ use super::exit::{Exit, Failure, print};
 use super::logging::{self, LogControl};
 use super::machine;
 use super::observed::{bind_metrics, record, record_sink, serve_metrics};
-use super::operators;
+use super::operators::{self, Operators};
+use super::reload::Reloads;
 use super::watching::Watching;
 use crate::clock::Clock;
-use crate::config::{self, Change, Config, Effect, Loaded, Problems, Process, Severity, Sources};
-use crate::control::admin::AnnouncerOperations;
+use crate::config::{self, Config, Loaded, Problems, Process, Secrets, Severity, Sources};
+use crate::control::admin::{Order, Orders};
 use crate::control::{self, Recorder};
 use crate::engine::auth::FleetKey;
 use crate::net::certs::Reload;
@@ -69,22 +71,27 @@ impl RunArgs {
 }
 
 /// What a running relay is made of, besides its workers.
-struct Relay {
-    sources: Sources,
-    config: Config,
-    process: Process,
-    log: LogControl,
+pub(super) struct Relay {
+    pub(super) sources: Sources,
+    pub(super) config: Config,
+    pub(super) process: Process,
+    pub(super) log: LogControl,
     /// How many there may be.
-    descriptors: u64,
-    /// Asks the announcer in the name of operators.
-    operations: Arc<AnnouncerOperations>,
+    pub(super) descriptors: u64,
+    /// What proves clients and operators, as the files had it.
+    pub(super) secrets: Secrets,
+    /// What operators want of it.
+    orders: mpsc::Receiver<Order>,
+    pub(super) reloads: Reloads,
+    /// Those who ask and tell it.
+    pub(super) operators: Operators,
     /// Looks at all of it.
-    watching: Watching,
+    pub(super) watching: Watching,
     /// Tells the neighbours how the relay is; before the server, since they must hear of its end before.
     announcing: Option<Announcing>,
     /// Whom the self-test calls.
-    peers: Option<Arc<EchoPeers>>,
-    server: Server,
+    pub(super) peers: Option<Arc<EchoPeers>>,
+    pub(super) server: Server,
     /// Writes what is left of calls.
     recorder: Option<Recorder>,
     /// With it went what the operator has said: a reload must not announce what was withdrawn.
@@ -117,7 +124,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let peers = announcing::prepare(&config, None)?;
     let process = Process { probe: announcing::probe(peers.as_ref()), ..new_process(&pages)? };
     let announced = config.speaker_settings(&secrets.passwords);
-    let settings = config.settings(secrets, &process).map_err(|fault| configuration_failure(&fault))?;
+    let tokens = secrets.tokens.clone();
+    let settings =
+        config.settings(secrets.clone(), &process).map_err(|fault| configuration_failure(&fault))?;
     warn_of_foreign_addresses(&config);
     let descriptors = descriptors::raise();
     // Nobody needs all ports of a development relay.
@@ -139,11 +148,14 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             announce(development, &config, &pages, args.json)?;
             serve_pages(development, &config, pages)?;
         }
-        let operations = operators::serve(admin, &config, &server)?;
+        let operations = operators::operations(&server);
         let watching = Watching::start(&config, &server, &operations);
         serve_metrics(&server, watching.watch(), metrics)?;
+        let (orders, inbox) = Orders::new();
+        let asked = (operations, watching.watch(), orders);
+        let operators = operators::serve(admin, &config, tokens, &process.addresses, &server, asked)?;
         let announcing = announced
-            .map(|settings| Announcing::start(settings, &server, peers.as_ref(), &operations))
+            .map(|settings| Announcing::start(settings, &server, peers.as_ref(), &operators.operations))
             .transpose()?;
         let relay = Relay {
             sources,
@@ -151,7 +163,10 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             process,
             log,
             descriptors,
-            operations,
+            secrets,
+            orders: inbox,
+            reloads: Reloads::default(),
+            operators,
             watching,
             announcing,
             peers,
@@ -171,7 +186,12 @@ impl Relay {
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         loop {
             tokio::select! {
-                _ = signals.hang_up.recv() => self.reload(),
+                _ = signals.hang_up.recv() => self.reload_as_signalled(),
+                Some(order) = self.orders.recv() => self.follow(order),
+                () = self.reloads.expired() => {
+                    // What went wrong has been told.
+                    let _ = self.undo("nobody has confirmed it in time");
+                }
                 _ = signals.check.recv() => self.check_now(),
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
@@ -217,8 +237,9 @@ impl Relay {
         Err(Failure::silent(Exit::Failed))
     }
 
-    fn look_at_certificates(&self) {
-        for outcome in self.server.reload_certificates() {
+    pub(super) fn look_at_certificates(&self) {
+        let own = self.operators.certificate().map(|store| store.reload_if_changed());
+        for outcome in self.server.reload_certificates().into_iter().chain(own) {
             match outcome {
                 Reload::Unchanged => {}
                 Reload::Reloaded => tracing::info!("a certificate has changed and is used from now on"),
@@ -255,7 +276,7 @@ impl Relay {
     }
 
     /// Whoever rotates the file has moved it away.
-    fn reopen_records(&self) {
+    pub(super) fn reopen_records(&self) {
         let Some(recorder) = &self.recorder else { return };
         match record_sink(&self.config) {
             Ok(sink) => recorder.redirect(sink),
@@ -264,91 +285,35 @@ impl Relay {
     }
 
     /// What the neighbours hear from now on.
-    fn reload_announcing(&mut self, announced: Option<Settings>) {
+    pub(super) fn reload_announcing(&mut self, announced: Option<Settings>) {
         match (&mut self.announcing, announced) {
             (Some(announcing), announced) => {
-                announcing.reload(announced, &self.server, self.peers.as_ref(), &self.operations);
+                announcing.reload(announced, &self.server, self.peers.as_ref(), &self.operators.operations);
             }
             (None, Some(_)) if self.has_lost_announcer => {
                 tracing::error!("the announcer has died and nothing is announced; start the relay again");
             }
             (None, Some(settings)) => {
-                match Announcing::start(settings, &self.server, self.peers.as_ref(), &self.operations) {
-                    Ok(announcing) => self.announcing = Some(announcing),
+                match Announcing::start(
+                    settings,
+                    &self.server,
+                    self.peers.as_ref(),
+                    &self.operators.operations,
+                ) {
+                    Ok(announcing) => {
+                        if self.operators.is_draining() {
+                            let handle = announcing.handle().clone();
+                            // It waits for the announcer's answer.
+                            drop(tokio::task::spawn_blocking(move || handle.drain(true)));
+                        }
+                        self.announcing = Some(announcing);
+                    }
                     Err(failure) => tracing::error!(reason = failure.text, "nothing is announced"),
                 }
             }
             (None, None) => {}
         }
     }
-
-    /// Reads the configuration again. One that is wrong changes nothing.
-    fn reload(&mut self) {
-        let loaded = match config::load(&self.sources) {
-            Ok(loaded) => loaded,
-            Err(problems) => {
-                log_problems(&problems);
-                tracing::error!("the configuration is wrong; the relay goes on with the one it has");
-                return;
-            }
-        };
-        let Loaded { config: new, secrets, warnings } = loaded;
-        log_problems(&warnings);
-        let changes = config::diff(&self.config, &new);
-        let next = self.config.with_changes(new);
-        self.process.addresses = machine::all_addresses();
-        match announcing::prepare(&next, self.peers.clone()) {
-            Ok(peers) => self.peers = peers,
-            Err(failure) => {
-                tracing::error!(reason = failure.text, "the relay goes on with the configuration it has");
-                return;
-            }
-        }
-        self.process.probe = announcing::probe(self.peers.as_ref());
-        let announced = next.speaker_settings(&secrets.passwords);
-        let settings = match next.settings(secrets, &self.process) {
-            Ok(settings) => settings,
-            Err(fault) => {
-                tracing::error!(%fault, "the relay goes on with the configuration it has");
-                return;
-            }
-        };
-        if self.sources.development.is_none() {
-            descriptors::warn_if_short(self.descriptors, descriptors::needed(&settings));
-        }
-        let report = self.server.reload(settings);
-        self.look_at_certificates();
-        if !report.needs_restart.is_empty() {
-            tracing::error!(parts = report.needs_restart.join(", "), "not everything could be reloaded");
-        }
-        // The announcer's checks would look for what is not there.
-        if report.applied.is_empty() {
-            return;
-        }
-        self.log.set_level(next.log.level);
-        self.config = next;
-        self.watching.reload(&self.config, &self.server);
-        self.reload_announcing(announced);
-        self.reopen_records();
-        let (applied, restart) = (keys(&changes, Effect::AtOnce), keys(&changes, Effect::NeedsRestart));
-        if applied.is_none() && restart.is_none() {
-            tracing::info!(
-                "configuration reloaded: nothing changed; secrets, users and certificates are read again"
-            );
-        } else {
-            tracing::info!(applied, "configuration reloaded; secrets, users and certificates are read again");
-        }
-        if let Some(restart) = restart {
-            tracing::warn!(needs_restart = restart, "some changes take effect with the next start only");
-        }
-    }
-}
-
-/// The keys whose change has this effect, if there are any.
-fn keys(changes: &[Change], effect: Effect) -> Option<String> {
-    let keys: Vec<&str> =
-        changes.iter().filter(|change| change.effect == effect).map(|change| change.key.as_str()).collect();
-    (!keys.is_empty()).then(|| keys.join(", "))
 }
 
 /// Returns when it has, with the reason.
@@ -441,8 +406,7 @@ fn serve_pages(
 ) -> Result<(), Failure> {
     let (development, config) = (Arc::clone(development), config.clone());
     let page = control::Page {
-        names: Vec::new(),
-        addresses: development.addresses.clone(),
+        hosts: control::Hosts { names: Vec::new(), addresses: development.addresses.clone() },
         ice_servers: Arc::new(move || development.ice_servers(&config, Clock::new().now().unix)),
     };
     let serving = control::serve(pages, page).context("cannot serve the test page")?;
@@ -477,7 +441,7 @@ fn warn_of_foreign_addresses(config: &Config) {
     }
 }
 
-fn log_problems(problems: &Problems) {
+pub(super) fn log_problems(problems: &Problems) {
     for problem in problems {
         let place = problem.place.to_string();
         match problem.severity {
@@ -511,15 +475,22 @@ mod tests {
         let signals =
             Signals { hang_up: nobodys(), terminate: nobodys(), interrupt: nobodys(), check: nobodys() };
         let (announcing, peers, recorder) = (None, None, None);
-        let operations = operators::serve(None, &config, &server).unwrap();
+        let opened = operators::Opened::default();
+        let (orders, inbox) = Orders::new();
+        let operations = operators::operations(&server);
         let watching = Watching::start(&config, &server, &operations);
+        let asked = (operations, watching.watch(), orders);
+        let operators = operators::serve(opened, &config, Vec::new(), &[], &server, asked).unwrap();
         let relay = Relay {
             sources,
             config,
             process,
             log,
             descriptors: 0,
-            operations,
+            secrets: Secrets::default(),
+            orders: inbox,
+            reloads: Reloads::default(),
+            operators,
             watching,
             announcing,
             peers,

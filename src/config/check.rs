@@ -15,6 +15,7 @@ impl Config {
         self.check_certificates(problems);
         self.check_nat_discovery(problems);
         self.check_metrics(problems);
+        self.check_admin(problems);
         self.check_announcements(problems);
     }
 
@@ -52,6 +53,27 @@ impl Config {
     fn check_metrics(&self, problems: &mut Problems) {
         if let Some(address) = self.metrics.address {
             self.refuse_taken("metrics.address", address, &self.metrics.place, problems);
+        }
+    }
+
+    fn check_admin(&self, problems: &mut Problems) {
+        let admin = &self.admin;
+        for address in &admin.listen {
+            self.refuse_taken("admin.listen", *address, &admin.place, problems);
+            if self.metrics.address.is_some_and(|metrics| overlap(metrics, *address)) {
+                problems.error(
+                    &admin.place,
+                    format!("admin.listen: {address} is that of metrics; choose another port"),
+                );
+            }
+        }
+        if !admin.listen.is_empty()
+            && self.development.is_none()
+            && admin.token.is_empty()
+            && admin.client.is_empty()
+        {
+            let text = "admin.listen: nobody could ask there: add [[admin.token]] or [[admin.client]]";
+            problems.error(&admin.place, text);
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Config, Listener};
+use super::{Admin, Config, Listener};
 
 /// One key that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,8 +33,19 @@ impl fmt::Display for Change {
 }
 
 /// Keys that only a start reads: threads, sockets, and what names this relay to clients that are there.
-const FIXED: &[&str] =
-    &["server.workers", "server.relay_id", "nat_discovery", "dtls.handshake_timeout", "metrics", "admin"];
+const FIXED: &[&str] = &[
+    "server.workers",
+    "server.relay_id",
+    "nat_discovery",
+    "dtls.handshake_timeout",
+    "metrics",
+    "admin.socket",
+    "admin.group",
+    "admin.listen",
+    "admin.certificate_file",
+    "admin.key_file",
+    "admin.client_ca_file",
+];
 
 /// Keys of a `[[listener]]` that its sockets and sessions are made from.
 const FIXED_OF_LISTENER: &[&str] =
@@ -60,7 +71,13 @@ impl Config {
         new.nat_discovery.clone_from(&self.nat_discovery);
         new.dtls.handshake_timeout = self.dtls.handshake_timeout;
         new.metrics.clone_from(&self.metrics);
-        new.admin.clone_from(&self.admin);
+        new.admin = Admin {
+            names: new.admin.names,
+            viewers: new.admin.viewers,
+            token: new.admin.token,
+            client: new.admin.client,
+            ..self.admin.clone()
+        };
         let listeners = self.listener.iter().map(|old| {
             match new.listener.iter().find(|new| new.address == old.address) {
                 Some(new) => Listener {

@@ -49,6 +49,8 @@ pub struct Development {
     pub secret: SharedSecret,
     /// For TLS and DTLS listeners that name no certificate.
     pub certificate: Certificate,
+    /// What the operator page is opened with.
+    pub token: String,
 }
 
 /// A configuration that can be used, and what somebody should look at nevertheless.

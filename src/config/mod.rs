@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-pub use admin::{Admin, AdminPath, DEFAULT_SOCKET, Group};
+pub use admin::{Admin, AdminClient, AdminPath, AdminToken, DEFAULT_SOCKET, Group};
 pub use announce::{Announce, AnnouncedPrefix, Med, NextHops, Rung, Rungs};
 pub use auth::{Auth, NonceKey, OauthAlgorithm, OauthKey, SharedSecret};
 pub use bfd::{Bfd, NeighborBfd};

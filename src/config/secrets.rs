@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::problem::{Place, Problems};
 use super::{Auth, Config, Listener, Neighbor, NonceKey, OauthKey, SharedSecret};
 use crate::clock::Clock;
+use crate::control::admin::{Role, Token, tls_config};
 use crate::engine::auth::{self, Credentials, FleetKey, TokenKey, TokenKeys, Users};
 use crate::net::certs::CertStore;
 use crate::route::Transport;
@@ -29,7 +31,7 @@ const PASSWORD_MAX: usize = 80;
 const EXPIRY_WARNING: i64 = 14;
 
 /// What clients prove themselves with, read from the files that a configuration names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Secrets {
     /// Users, shared secrets, token keys.
     pub credentials: Credentials,
@@ -37,6 +39,8 @@ pub struct Secrets {
     pub nonce_keys: Vec<FleetKey>,
     /// Of each BGP neighbour, in their order; none where it has none.
     pub passwords: Vec<Option<Password>>,
+    /// Of operators and viewers.
+    pub tokens: Vec<Token>,
 }
 
 /// The password of a BGP session. It does not show itself in logs.
@@ -71,6 +75,7 @@ pub(super) fn read(config: &Config, problems: &mut Problems) -> Secrets {
             .iter()
             .map(|neighbor| read_password(config, neighbor, problems))
             .collect(),
+        tokens: read_admin(config, problems),
     }
 }
 
@@ -85,6 +90,30 @@ impl Config {
             Some(_) | None => self.base.join(path),
         }
     }
+}
+
+/// Operators' tokens; their listener's certificate is looked at as well.
+fn read_admin(config: &Config, problems: &mut Problems) -> Vec<Token> {
+    let admin = &config.admin;
+    if let (Some(chain), Some(key)) = (&admin.certificate_file, &admin.key_file) {
+        let place = &admin.certificate_place;
+        if let Some(store) = check_pair(&config.resolve(chain), &config.resolve(key), place, problems)
+            && let Some(authorities) = &admin.client_ca_file
+            && let Err(fault) = tls_config(store, Some(&config.resolve(authorities)))
+        {
+            problems.error(place, format!("admin.client_ca_file: {fault}"));
+        }
+    }
+    let made = config
+        .development
+        .iter()
+        .map(|made| Token::new("development", Role::Operator, made.token.as_bytes()));
+    let read = admin.token.iter().filter_map(|token| {
+        let bytes = read_secret(&config.resolve(&token.token_file), KEY_MIN, &token.place, problems)?;
+        Some(Token::new(&token.id, token.role, &bytes))
+    });
+    let read: Vec<_> = read.collect();
+    made.chain(read).collect()
 }
 
 fn read_users(config: &Config, problems: &mut Problems) -> Users {
@@ -256,28 +285,34 @@ fn warn_of_readers(path: &Path, mode: u32, place: &Place, problems: &mut Problem
 fn check_certificate(config: &Config, listener: &Listener, problems: &mut Problems) {
     let (Some(chain), Some(key)) = (&listener.certificate_file, &listener.key_file) else { return };
     let (chain, key) = (config.resolve(chain), config.resolve(key));
-    let store = match CertStore::load(&chain, &key) {
-        Ok(store) => store,
-        Err(error) => {
-            problems.error(&listener.certificate_place, error.to_string());
-            return;
-        }
-    };
-    if let Ok(metadata) = std::fs::metadata(&key) {
-        warn_of_readers(&key, metadata.permissions().mode(), &listener.certificate_place, problems);
-    }
+    let Some(store) = check_pair(&chain, &key, &listener.certificate_place, problems) else { return };
     if listener.transports.contains(&Transport::Dtls)
         && let Err(error) = store.check_for_dtls()
     {
         problems.error(&listener.certificate_place, error.to_string());
     }
+}
+
+/// The certificate and its key, if they can be used.
+fn check_pair(chain: &Path, key: &Path, place: &Place, problems: &mut Problems) -> Option<Arc<CertStore>> {
+    let store = match CertStore::load(chain, key) {
+        Ok(store) => store,
+        Err(error) => {
+            problems.error(place, error.to_string());
+            return None;
+        }
+    };
+    if let Ok(metadata) = std::fs::metadata(key) {
+        warn_of_readers(key, metadata.permissions().mode(), place, problems);
+    }
     let now = Clock::new().now().unix;
     let days = store.days_left(now);
     if !store.is_valid_at(now) {
-        problems.warn(&listener.certificate_place, format!("{} is not valid at this time", chain.display()));
+        problems.warn(place, format!("{} is not valid at this time", chain.display()));
     } else if days < EXPIRY_WARNING {
-        problems.warn(&listener.certificate_place, format!("{} expires in {days} days", chain.display()));
+        problems.warn(place, format!("{} expires in {days} days", chain.display()));
     }
+    Some(store)
 }
 
 /// The one shared secret of a file, named by its path, with warnings about the file.

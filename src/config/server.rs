@@ -80,6 +80,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
     /// As the user writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

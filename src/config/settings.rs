@@ -138,6 +138,7 @@ impl Config {
             .iter()
             .map(|listener| listener.address)
             .chain(self.metrics.address)
+            .chain(self.admin.listen.iter().copied())
             .chain(self.bgp.listen.iter().copied());
         PeerPolicy::new(&PeerSettings {
             relays: self.relay_addresses(),

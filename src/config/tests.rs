@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
+use crate::control::admin::{Role, Token};
 use crate::engine::auth::FleetKey;
 use crate::time::UnixTime;
 use crate::worker::{DscpMap, DscpPolicy};
@@ -712,6 +713,10 @@ fn every_default_in_the_example_is_that_of_the_code() {
         "caches",
         "origin",
         "group",
+        "viewers",
+        "listen = [\"",
+        "client_ca_file",
+        "token_file",
     ];
     let plain = example_folder(example()).load_with(&[], &[]).unwrap().config;
     let spelled: Vec<&str> = example()
@@ -731,13 +736,13 @@ fn every_default_in_the_example_is_that_of_the_code() {
 #[test]
 fn what_the_example_says_of_announcements_is_good() {
     let lines = example().lines().map(|line| match line.strip_prefix('#') {
-        Some(text) if text.starts_with("gtsm") || text.starts_with("group") => line,
+        Some(text) if text.starts_with("gtsm") => line,
         Some(text) if is_default_line(line) || text.starts_with('[') => text,
         Some(_) | None => line,
     });
     let all: Vec<_> = lines.collect();
     let begin = all.iter().position(|line| *line == "[announce]").unwrap();
-    let end = all.iter().position(|line| line.starts_with("# For Prometheus")).unwrap();
+    let end = all.iter().position(|line| line.starts_with("# Where operators ask")).unwrap();
     let folder = Folder::new(&with(&all[begin..end].join("\n")));
     folder.write("bgp-cloud-a.password", "correct-horse\r\n", 0o600);
     let loaded = folder.load_with(&[], &[]).unwrap_or_else(|problems| panic!("{problems}"));
@@ -874,4 +879,30 @@ fn relative_paths_start_from_the_configuration() {
     let config = Config { base: "/etc/tern".into(), ..Config::default() };
     assert_eq!(config.resolve(Path::new("a.secret")), Path::new("/etc/tern/a.secret"));
     assert_eq!(config.resolve(Path::new("/run/a.secret")), Path::new("/run/a.secret"));
+}
+
+#[test]
+fn whoever_may_ask_by_tcp_is_read_from_files() {
+    let folder = Folder::new(&with(
+        "[admin]\nlisten = \"127.0.0.1:9480\"\n[[admin.token]]\nid = \"a\"\nrole = \"viewer\"\ntoken_file = \"t\"\n",
+    ));
+    folder.write("t", &"x".repeat(31), 0o600);
+    assert!(folder.problems().contains("at least 32"), "{}", folder.problems());
+    folder.write("t", &format!("{}\n", "x".repeat(32)), 0o600);
+    let loaded = folder.load_with(&[], &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    let expected = Token::new("a", Role::Viewer, "x".repeat(32).as_bytes());
+    assert_eq!(loaded.secrets.tokens, [expected]);
+    for (more, problem) in [
+        ("[admin]\nlisten = \"192.0.2.1:9480\"", "with TLS only"),
+        ("[admin]\nlisten = \"127.0.0.1:9480\"", "nobody could ask there"),
+        ("[admin]\nlisten = \"127.0.0.1:0\"", "needs a port"),
+        ("[admin]\n[[admin.client]]\nname = \"OU=a\"\nrole = \"viewer\"", "needs client_ca_file"),
+        ("[admin]\n[[admin.client]]\nname = \"somebody\"\nrole = \"viewer\"", "expected one of OU="),
+        ("[admin]\n[[admin.client]]\nname = \"OU=a\"\nrole = \"root\"", "expected a role"),
+        ("[admin]\ncertificate_file = \"c\"", "belong together"),
+        ("[admin]\nlisten = \"127.0.0.1:9478\"\n[metrics]\naddress = \"127.0.0.1:9478\"", "that of metrics"),
+    ] {
+        let found = Folder::new(&with(more)).problems();
+        assert!(found.contains(problem), "{more}: {found}");
+    }
 }

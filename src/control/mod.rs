@@ -4,11 +4,13 @@
 
 pub mod admin;
 mod connections;
+mod hosts;
 mod metrics;
 mod page;
 mod records;
 pub mod watch;
 
+pub use hosts::Hosts;
 pub use metrics::serve_metrics;
 pub use page::{Page, serve};
 pub use records::{RecordSink, Recorder};

@@ -5,7 +5,7 @@
 //! forbids every other source of script, style and data.
 
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use axum::Router;
@@ -21,6 +21,8 @@ use axum::routing::get;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use super::hosts::Hosts;
+
 /// Scripts, styles and requests only from here; nothing else at all.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -32,30 +34,13 @@ const STYLE: &str = include_str!("page/page.css");
 /// What the page shows, and under which names it may be asked for.
 #[derive(Clone)]
 pub struct Page {
-    /// Host names, in lower case. Every address of `addresses` and localhost go without saying.
-    pub names: Vec<String>,
-    /// Addresses of this machine.
-    pub addresses: Vec<IpAddr>,
+    /// What this machine is called.
+    pub hosts: Hosts,
     /// Makes the iceServers, with a fresh credential each time.
     pub ice_servers: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
 impl Page {
-    /// Whether `host` (a Host header, perhaps with a port) names this machine.
-    fn is_host(&self, host: &str) -> bool {
-        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, _port)) => address,
-            None => host.rsplit_once(':').map_or(host, |(name, _port)| name),
-        };
-        match name.parse::<IpAddr>() {
-            Ok(ip) => ip.is_loopback() || self.addresses.contains(&ip),
-            Err(_) => {
-                name.eq_ignore_ascii_case("localhost")
-                    || self.names.iter().any(|n| n.eq_ignore_ascii_case(name))
-            }
-        }
-    }
-
     fn router(self) -> Router {
         let page = Arc::new(self);
         Router::new()
@@ -92,7 +77,7 @@ pub fn serve(listeners: Vec<TcpListener>, page: Page) -> io::Result<impl Future<
 
 async fn guard(State(page): State<Arc<Page>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    let mut response = if host.is_some_and(|host| page.is_host(host)) {
+    let mut response = if host.is_some_and(|host| page.hosts.know(host)) {
         next.run(request).await
     } else {
         (StatusCode::MISDIRECTED_REQUEST, "This page answers to the addresses of its own machine only.\n")
@@ -133,35 +118,8 @@ mod tests {
 
     fn page() -> Page {
         Page {
-            names: vec!["relay.local".into()],
-            addresses: vec!["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
+            hosts: Hosts { names: Vec::new(), addresses: vec!["192.0.2.7".parse().unwrap()] },
             ice_servers: Arc::new(|| json!([{ "urls": ["stun:192.0.2.7:3478"] }])),
-        }
-    }
-
-    #[test]
-    fn only_names_of_this_machine_are_hosts() {
-        let page = page();
-        for host in [
-            "localhost:8478",
-            "LOCALHOST",
-            "127.0.0.1:8478",
-            "[::1]:8478",
-            "192.0.2.7",
-            "[2001:db8::7]:1",
-            "relay.local:8478",
-        ] {
-            assert!(page.is_host(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example",
-            "evil.example:8478",
-            "192.0.2.8:8478",
-            "localhost.evil.example",
-            "[2001:db8::8]:1",
-        ] {
-            assert!(!page.is_host(host), "{host}");
         }
     }
 

@@ -6,6 +6,7 @@
     reason = "a test ends at the first thing that it did not expect"
 )]
 
+mod api;
 mod authority;
 mod chromium;
 mod coturn;

@@ -1,88 +1,127 @@
-//! Who may use the admin socket: root, the relay's own user, and one group. The file's mode says the same; this holds
-//! even where the file was made in a folder that forgives more, or the mode was changed.
+//! Who may do what: processes of this machine by their user and groups, others by a token or a certificate. A reload swaps
+//! all of it at once; whoever has lost his role loses it with his next request.
 
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-use axum::serve::IncomingStream;
-use tokio::net::{UnixListener, UnixStream};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
-use super::routes::refuse;
-use crate::control::connections::Bounded;
-use crate::net::local::peer_groups;
+use super::caller::{Caller, LocalPeer};
+use super::report::Role;
+use crate::control::Hosts;
 
-/// The user and groups of a process that connected, as the kernel says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Caller {
-    /// Its user, if the kernel knows.
-    pub uid: Option<u32>,
-    /// All its groups.
-    pub groups: Vec<u32>,
-    /// Its number, for the log.
-    pub pid: Option<i32>,
+/// A secret that somebody asks with. Only its hash is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Its name in the audit log.
+    pub id: String,
+    /// What it admits to.
+    pub role: Role,
+    hash: [u8; 32],
 }
 
-impl Caller {
-    fn of(socket: &UnixStream) -> Self {
-        let Ok(credentials) = socket.peer_cred() else { return Self::default() };
-        let mut groups = peer_groups(socket).unwrap_or_default();
-        groups.push(credentials.gid());
-        Self { uid: Some(credentials.uid()), groups, pid: credentials.pid() }
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("id", &self.id).field("role", &self.role).finish_non_exhaustive()
     }
 }
 
-impl Connected<IncomingStream<'_, Bounded<UnixListener>>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, Bounded<UnixListener>>) -> Self {
-        Self::of(stream.io().socket())
+impl Token {
+    /// Of its text.
+    #[must_use]
+    pub fn new(id: &str, role: Role, text: &[u8]) -> Self {
+        Self { id: id.to_owned(), role, hash: Sha256::digest(text).into() }
     }
+}
+
+/// What a certificate must say of its holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// One of its names, as in "OU=operators", "DNS:ops.example.org", "email:a@example.org" or "URI:spiffe://…".
+    pub name: String,
+    /// What it admits to.
+    pub role: Role,
 }
 
 /// Who is let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     /// The user that the relay runs as.
     pub own: u32,
     /// A group of operators.
     pub group: Option<u32>,
+    /// A group of those who may read.
+    pub viewers: Option<u32>,
+    /// Secrets of those who come by TCP.
+    pub tokens: Vec<Token>,
+    /// Holders of certificates.
+    pub clients: Vec<Client>,
+    /// Which names browsers may know the relay by.
+    pub hosts: Hosts,
 }
 
 impl Access {
-    /// Root and the user of this process, and `group`.
+    /// Root and the user of this process, and `group`; nobody from elsewhere.
     #[must_use]
     pub fn with_group(group: Option<u32>) -> Self {
-        Self { own: rustix::process::geteuid().as_raw(), group }
+        Self {
+            own: rustix::process::geteuid().as_raw(),
+            group,
+            viewers: None,
+            tokens: Vec::new(),
+            clients: Vec::new(),
+            hosts: Hosts::default(),
+        }
     }
 
-    /// Whether `caller` is one of them.
+    /// What a process of this machine may do.
     #[must_use]
-    pub fn admits(&self, caller: &Caller) -> bool {
-        let by_user = caller.uid.is_some_and(|uid| uid == 0 || uid == self.own);
-        by_user || self.group.is_some_and(|group| caller.groups.contains(&group))
+    pub fn role_of(&self, peer: &LocalPeer) -> Option<Role> {
+        let is_in = |group: Option<u32>| group.is_some_and(|group| peer.groups.contains(&group));
+        let by_user = peer.uid.is_some_and(|uid| uid == 0 || uid == self.own);
+        if by_user || is_in(self.group) {
+            return Some(Role::Operator);
+        }
+        is_in(self.viewers).then_some(Role::Viewer)
+    }
+
+    pub(super) fn local(&self, peer: &LocalPeer) -> Option<Caller> {
+        let role = self.role_of(peer)?;
+        let who = peer.uid.map_or_else(|| "an unknown user".to_owned(), |uid| format!("uid {uid}"));
+        Some(Caller { who, role, from: String::new(), csrf: None })
+    }
+
+    /// The token with this text. How long it takes does not depend on where it differs.
+    pub(super) fn token(&self, text: &[u8]) -> Option<&Token> {
+        self.token_of(&Sha256::digest(text).into())
+    }
+
+    pub(super) fn token_of(&self, hash: &[u8; 32]) -> Option<&Token> {
+        let mut found = None;
+        for token in &self.tokens {
+            if bool::from(token.hash.ct_eq(hash)) {
+                found = Some(token);
+            }
+        }
+        found
+    }
+
+    /// The most that any of a certificate's names admits to.
+    pub(super) fn certificate(&self, names: &[String]) -> Option<Caller> {
+        let roles = self.clients.iter().filter(|client| names.contains(&client.name)).map(|one| one.role);
+        let role = roles.max()?;
+        let name = names.iter().find(|name| name.starts_with("CN=")).or_else(|| names.first())?;
+        Some(Caller { who: format!("certificate {name}"), role, from: String::new(), csrf: None })
     }
 }
 
-/// Turns others away, and notes who changes something.
-pub(super) async fn guard(
-    State(access): State<Access>,
-    ConnectInfo(caller): ConnectInfo<Caller>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !access.admits(&caller) {
-        return refuse(
-            axum::http::StatusCode::FORBIDDEN,
-            "forbidden",
-            "only root, the relay's own user and the members of admin.group may do this",
-        );
+impl Token {
+    pub(super) fn caller(&self) -> Caller {
+        Caller { who: format!("token {}", self.id), role: self.role, from: String::new(), csrf: None }
     }
-    let changes = (!request.method().is_safe()).then(|| request.uri().path().to_owned());
-    let response = next.run(request).await;
-    if let Some(path) = changes {
-        let status = response.status().as_u16();
-        tracing::info!(path, status, uid = caller.uid, pid = caller.pid, "an operator asked for a change");
+
+    /// What a browser's session refers to.
+    pub(super) const fn hash(&self) -> [u8; 32] {
+        self.hash
     }
-    response
 }
 
 #[cfg(test)]
@@ -90,23 +129,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_the_own_user_and_the_group_are_admitted_and_nobody_else() {
-        let access = Access { own: 998, group: Some(27) };
-        let caller = |uid, groups: &[u32]| Caller { uid: Some(uid), groups: groups.to_vec(), pid: None };
-        assert!(access.admits(&caller(0, &[])));
-        assert!(access.admits(&caller(998, &[998])));
-        assert!(access.admits(&caller(1000, &[1000, 27])));
-        assert!(!access.admits(&caller(1000, &[1000, 28])));
-        assert!(!access.admits(&Caller::default()));
-        assert!(!Access { own: 998, group: None }.admits(&caller(1000, &[0, 27])));
+    fn root_the_own_user_and_the_groups_are_admitted_and_nobody_else() {
+        let access = Access { own: 998, group: Some(27), viewers: Some(28), ..Access::with_group(None) };
+        let role = |uid, groups: &[u32]| {
+            access.role_of(&LocalPeer { uid: Some(uid), groups: groups.to_vec(), pid: None })
+        };
+        assert_eq!(role(0, &[]), Some(Role::Operator));
+        assert_eq!(role(998, &[998]), Some(Role::Operator));
+        assert_eq!(role(1000, &[1000, 27]), Some(Role::Operator));
+        assert_eq!(role(1000, &[1000, 28, 27]), Some(Role::Operator));
+        assert_eq!(role(1000, &[1000, 28]), Some(Role::Viewer));
+        assert_eq!(role(1000, &[1000, 29]), None);
+        assert_eq!(access.role_of(&LocalPeer::default()), None);
+        let without = Access { own: 998, ..Access::with_group(None) };
+        assert_eq!(without.role_of(&LocalPeer { uid: Some(1000), groups: vec![0, 27, 28], pid: None }), None);
     }
 
-    #[tokio::test]
-    async fn the_kernel_says_who_is_at_the_other_end() {
-        let (one, _other) = UnixStream::pair().unwrap();
-        let caller = Caller::of(&one);
-        assert_eq!(caller.uid, Some(rustix::process::geteuid().as_raw()));
-        assert!(caller.groups.contains(&rustix::process::getegid().as_raw()));
-        assert!(Access::with_group(None).admits(&caller));
+    #[test]
+    fn a_token_is_known_by_its_whole_text() {
+        let tokens = vec![
+            Token::new("a", Role::Viewer, b"first token of them"),
+            Token::new("b", Role::Operator, b"second token of them"),
+        ];
+        let access = Access { tokens, ..Access::with_group(None) };
+        let caller = access.token(b"second token of them").unwrap().caller();
+        assert_eq!((caller.who.as_str(), caller.role), ("token b", Role::Operator));
+        for wrong in ["", "first token of the", "first token of them ", "second"] {
+            assert!(access.token(wrong.as_bytes()).is_none(), "{wrong}");
+        }
+        assert!(!format!("{access:?}").contains("hash"));
+    }
+
+    #[test]
+    fn a_certificate_has_the_highest_role_of_its_names() {
+        let client = |name: &str, role| Client { name: name.into(), role };
+        let clients = vec![client("OU=ops", Role::Operator), client("OU=all", Role::Viewer)];
+        let access = Access { clients, ..Access::with_group(None) };
+        let of = |names: &[&str]| {
+            access.certificate(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        };
+        let both = of(&["CN=alice", "OU=all", "OU=ops"]).unwrap();
+        assert_eq!((both.who.as_str(), both.role), ("certificate CN=alice", Role::Operator));
+        assert_eq!(of(&["OU=all"]).unwrap().role, Role::Viewer);
+        assert!(of(&["OU=al", "CN=OU=all"]).is_none() && of(&[]).is_none());
     }
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 use serde::Deserialize;
 
-use super::routes::{Admin, read_body, refuse};
+use super::answer::{bad_request, read_body};
+use super::routes::Desk;
 
 /// Nobody forgets a relay that he has made ill for long.
 const LONGEST: u64 = 60_000;
@@ -23,26 +23,26 @@ struct Illness {
     milliseconds: u64,
 }
 
-pub(super) fn add(routes: Router<Admin>) -> Router<Admin> {
+pub(super) fn add(routes: Router<Desk>) -> Router<Desk> {
     routes.route("/v1/debug/hang", post(hang)).route("/v1/debug/stall", post(stall))
 }
 
-async fn hang(State(admin): State<Admin>, body: String) -> Response {
+async fn hang(State(desk): State<Desk>, body: String) -> Response {
     let illness: Illness = match read_body(&body) {
         Ok(illness) => illness,
-        Err(text) => return refuse(StatusCode::BAD_REQUEST, "bad_request", &text),
+        Err(text) => return bad_request(&text),
     };
     let time = Duration::from_millis(illness.milliseconds.min(LONGEST));
-    admin.answer(move |operations| operations.hang(illness.worker, time)).await
+    desk.answer(move |operations| operations.hang(illness.worker, time)).await
 }
 
 /// The control runtime does nothing else meanwhile. That is the point.
-async fn stall(State(admin): State<Admin>, body: String) -> Response {
+async fn stall(State(desk): State<Desk>, body: String) -> Response {
     match read_body::<Illness>(&body) {
         Ok(illness) => {
             std::thread::sleep(Duration::from_millis(illness.milliseconds.min(LONGEST)));
-            admin.answer(|_| Ok(())).await
+            desk.answer(|_| Ok(())).await
         }
-        Err(text) => refuse(StatusCode::BAD_REQUEST, "bad_request", &text),
+        Err(text) => bad_request(&text),
     }
 }

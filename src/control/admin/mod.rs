@@ -1,34 +1,64 @@
-//! What operators ask of a running relay, and tell it: JSON over HTTP on a local socket.
+//! What operators ask of a running relay, and tell it: JSON over HTTP, on a local socket and, where the configuration
+//! says so, by TCP.
 //!
-//! The socket ([`socket`]) can be opened by the relay's own user, by root, and by one group; the credentials of
-//! whoever connects are looked at once more with every request ([`access`]). `GET` reads ([`Report`]), `POST` changes;
-//! every change is a line of the log that says who asked. Runs on the control runtime; what it asks for is answered by
-//! [`Operations`], which may wait for another thread and so never runs on the runtime's own.
+//! The socket ([`socket`]) can be opened by the relay's own user, by root, and by two groups; by TCP somebody shows a token
+//! or a certificate ([`remote`], [`gate`]). A viewer reads, an operator also changes; every change is in the audit log
+//! ([`changes`]). Runs on the control runtime; what it asks for is answered by [`Operations`], which may wait for another
+//! thread and so never runs on the runtime's own.
 
 mod access;
 mod announcer;
+mod answer;
+mod audit;
+mod browsers;
+mod caller;
+mod changes;
 #[cfg(any(test, debug_assertions))]
 mod debug;
+mod explain;
+mod failures;
+mod gate;
+mod login;
+mod openapi;
+mod operations;
+mod orders;
+mod probes;
+mod remote;
+mod replays;
 mod report;
 mod routes;
+mod sessions;
 mod socket;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::io;
 use std::sync::Arc;
 
-pub use access::{Access, Caller};
+pub use access::{Access, Client, Token};
 pub use announcer::{AnnouncerOperations, Hang};
-pub use report::{
-    Alert, AlertList, AlertSeverity, Attributes, Basis, BfdReport, BfdSession, Capacity, Cell, Check, Drain,
-    DscpClass, Event, EventKind, EventPage, EventSeverity, Health, HeatMap, HeatRow, LegQuality, Neighbor,
-    NeighborBfd, Notification, QualityReport, QualitySummary, Rates, Received, Report, Resource, Role, Room,
-    Route, RpkiCache, SessionsByTransport, Status, Transition,
-};
+pub use answer::{ErrorReport, ErrorText};
+pub use audit::AuditEntry;
+pub use caller::{Caller, LocalPeer, Peer, RemotePeer};
+pub use explain::ExplainQuery;
+pub use operations::{CredentialWish, DrainWish, LogWish, ReloadWish, VerifyWish};
+pub use orders::{Order, Orders, ReloadOrder, Reply};
+pub use probes::Readiness;
+pub use remote::{TlsFault, tls_config};
+pub use report::*;
+pub use routes::{AuditLog, Desk, Me};
+pub use sessions::{Calls, EndedCall, FamilyWord, OrderWord, SessionQuery, SortWord, TransportWord};
 pub use socket::{AdminSocket, SocketFault};
+pub use watched::EventQuery;
+
+use remote::RemoteListener;
+use rustls::server::ServerConfig;
 
 use crate::control::connections::Bounded;
+use crate::control::watch::{Sources, Watch, WatchSettings};
+use crate::metrics::Heart;
 use crate::wire::bgp::Prefix;
 
 /// What a relay can be asked and told. Each call may wait for the thread that knows, for a second or so.
@@ -83,6 +113,53 @@ pub enum Refusal {
     /// Not now.
     #[error("{0}")]
     Busy(String),
+    /// What was said with it does not fit.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+/// What the API is made of.
+pub struct Parts {
+    /// Who is let in.
+    pub access: Access,
+    /// The announcer.
+    pub operations: Arc<dyn Operations>,
+    /// Those of the workers, for `/livez`.
+    pub hearts: Vec<Heart>,
+    /// The calls.
+    pub calls: Arc<dyn Calls>,
+    /// What the process itself is asked for.
+    pub orders: Orders,
+    /// How the relay is and was.
+    pub watch: Arc<Watch>,
+}
+
+impl Parts {
+    /// Of a relay without workers that takes every call.
+    #[must_use]
+    pub fn new(access: Access, operations: Arc<dyn Operations>) -> Self {
+        Self {
+            access,
+            operations,
+            hearts: Vec::new(),
+            calls: Arc::new(sessions::NoCalls),
+            orders: Orders::to_nobody(),
+            watch: watch_of_nothing(),
+        }
+    }
+}
+
+/// A watch that has nothing to look at.
+fn watch_of_nothing() -> Arc<Watch> {
+    let sources = Sources {
+        workers: Vec::new(),
+        certificates: Vec::new(),
+        room: Arc::new(Default::default),
+        announcer: Arc::new(Default::default),
+        calls: Arc::new(Vec::new),
+        leaving_dscp: Arc::new(|_| None),
+    };
+    Watch::new(sources, WatchSettings::default())
 }
 
 /// Serves the socket until the future is dropped.
@@ -90,17 +167,29 @@ pub enum Refusal {
 /// # Errors
 ///
 /// A socket that cannot be used.
-pub fn serve_admin(
-    socket: AdminSocket,
-    access: Access,
-    operations: Arc<dyn Operations>,
-) -> io::Result<impl Future<Output = ()> + Send> {
+pub fn serve_admin(socket: AdminSocket, desk: &Desk) -> io::Result<impl Future<Output = ()> + Send + use<>> {
     let listener = Bounded::new(tokio::net::UnixListener::from_std(socket.listener()?)?);
-    let router = routes::router(access, operations).into_make_service_with_connect_info::<Caller>();
+    let router = desk.router().into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, router);
     Ok(async move {
         // It has no end and no error of its own. The socket's file goes with it.
         drop(server.await);
         drop(socket);
     })
+}
+
+/// Serves whoever comes by TCP until the future is dropped; with `tls` encrypted.
+///
+/// # Errors
+///
+/// A listener that cannot be used.
+pub fn serve_remote(
+    listener: std::net::TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    desk: &Desk,
+) -> io::Result<impl Future<Output = ()> + Send + use<>> {
+    let listener = Bounded::new(RemoteListener::new(listener, tls)?);
+    let router = desk.router().into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(listener, router);
+    Ok(async move { drop(server.await) })
 }

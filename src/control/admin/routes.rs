@@ -1,102 +1,263 @@
 //! The paths of the admin API, and what they answer with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
-use super::access::{Access, guard};
-use super::{Operations, Refusal, Report};
+use super::answer::{bad_request, defect, json_response, read_body, refuse};
+use super::audit::AuditEntry;
+use super::caller::Caller;
+use super::changes::{self, Changes};
+use super::gate::{self, Gate};
+use super::orders::Orders;
+use super::probes::{self, Probes};
+use super::sessions::{self, Calls, LastCopy};
+use super::stream::{self, STREAMS};
+use super::{BfdReport, ErrorReport, Health, Operations, Parts, Refusal, Report, login, openapi, operations};
+use super::{explain, watched};
+use crate::control::watch::Watch;
+use crate::engine;
+use crate::metrics::Heart;
 use crate::wire::bgp::Prefix;
 
-/// Nothing that an operator has to say is longer.
-const BODY_MAX: usize = 16 * 1024;
 /// Questions at a time that wait for another thread.
 const WAITING_MAX: usize = 16;
 
 /// What every handler has.
 #[derive(Clone)]
-pub(super) struct Admin {
+pub struct Desk {
     operations: Arc<dyn Operations>,
     room: Arc<Semaphore>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) changes: Arc<Changes>,
+    pub(super) probes: Arc<Probes>,
+    pub(super) hearts: Arc<[Heart]>,
+    pub(super) calls: Arc<dyn Calls>,
+    /// The last look at all of them.
+    pub(super) copy: LastCopy,
+    pub(super) orders: Orders,
+    pub(super) watch: Arc<Watch>,
+    pub(super) streams: Arc<Semaphore>,
+    /// What the engines run with, for credentials.
+    pub(super) engine: Arc<ArcSwapOption<engine::Settings>>,
+    /// Where clients find the relay.
+    pub(super) urls: Arc<ArcSwap<Vec<String>>>,
+}
+
+/// What `/v1/audit` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditLog {
+    /// The oldest first.
+    pub entries: Vec<AuditEntry>,
+}
+
+/// What `/v1/me` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Me {
+    /// As the audit log has it.
+    pub who: String,
+    /// "viewer" or "operator".
+    pub role: String,
+    /// What a browser sends along with a change, as X-Tern-Csrf.
+    pub csrf: Option<String>,
 }
 
 /// What the bodies of `POST /v1/bgp/announce` and `/v1/bgp/withdraw` say.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Selection {
+pub(super) struct Selection {
     /// One prefix; all of them if left out.
     prefix: Option<String>,
     /// To announce what the relay would not.
     force: bool,
 }
 
-pub(super) fn router(access: Access, operations: Arc<dyn Operations>) -> Router {
-    let admin = Admin { operations, room: Arc::new(Semaphore::new(WAITING_MAX)) };
-    let routes = Router::new()
-        .route("/v1/health", get(health))
-        .route("/v1/bgp", get(bgp))
-        .route("/v1/bgp/why", get(bgp).post(why_now))
-        .route("/v1/bgp/announce", post(announce))
-        .route("/v1/bgp/withdraw", post(withdraw))
-        .route("/v1/bfd", get(bfd))
-        .route("/v1/drain", post(drain))
-        .route("/v1/undrain", post(undrain));
-    #[cfg(any(test, debug_assertions))]
-    let routes = super::debug::add(routes);
-    routes
-        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path") })
-        .method_not_allowed_fallback(|| async {
-            refuse(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "GET reads, POST changes")
-        })
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(from_fn_with_state(access, guard))
-        .with_state(admin)
+/// A table of paths: the router, and a list for whoever compares it with the document.
+macro_rules! routes {
+    ($($method:ident $path:literal $handler:path;)*) => {
+        fn api() -> Router<Desk> {
+            Router::new()$(.route($path, $method($handler)))*
+        }
+
+        /// Every path behind the gate.
+        #[cfg(test)]
+        pub(super) const TABLE: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+    };
 }
 
-async fn health(State(admin): State<Admin>) -> Response {
-    admin.answer(|operations| Ok(operations.report()?.health)).await
+routes! {
+    get "/openapi.json" openapi::document;
+    get "/v1/me" me;
+    get "/v1/audit" audit;
+    get "/v1/status" watched::status;
+    get "/v1/capacity" watched::capacity;
+    get "/v1/alerts" watched::alerts;
+    get "/v1/quality" watched::quality;
+    get "/v1/events" watched::events;
+    get "/v1/stream" stream::stream;
+    get "/v1/explain" explain::explain;
+    get "/v1/sessions" sessions::list;
+    get "/v1/sessions/{id}" sessions::show;
+    delete "/v1/sessions/{id}" sessions::end;
+    get "/v1/health" health;
+    get "/v1/bgp" bgp;
+    get "/v1/bgp/why" why;
+    post "/v1/bgp/why" why_now;
+    post "/v1/bgp/announce" announce;
+    post "/v1/bgp/withdraw" withdraw;
+    get "/v1/bfd" bfd;
+    post "/v1/drain" operations::drain;
+    post "/v1/undrain" operations::undrain;
+    get "/v1/reload" operations::reload_state;
+    post "/v1/reload" operations::reload;
+    post "/v1/reload/confirm" operations::confirm;
+    post "/v1/reload/undo" operations::undo;
+    get "/v1/log" operations::log;
+    put "/v1/log" operations::set_log;
+    post "/v1/credentials" operations::credentials;
+    post "/v1/credentials/verify" operations::verify;
 }
 
-async fn bgp(State(admin): State<Admin>) -> Response {
-    admin.report_after(|_| Ok(())).await
-}
+impl Desk {
+    /// Of all its parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            operations: parts.operations,
+            room: Arc::new(Semaphore::new(WAITING_MAX)),
+            gate: Arc::new(Gate::new(parts.access)),
+            changes: Arc::default(),
+            probes: Arc::default(),
+            hearts: parts.hearts.into(),
+            calls: parts.calls,
+            copy: LastCopy::default(),
+            orders: parts.orders,
+            watch: parts.watch,
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            engine: Arc::default(),
+            urls: Arc::default(),
+        }
+    }
 
-async fn bfd(State(admin): State<Admin>) -> Response {
-    admin.answer(|operations| Ok(operations.report()?.bfd())).await
-}
+    /// From now on the engines run with `settings`, and clients find the relay at `urls`.
+    pub fn set_engine(&self, settings: Arc<engine::Settings>, urls: Vec<String>) {
+        self.engine.store(Some(settings));
+        self.urls.store(Arc::new(urls));
+    }
 
-async fn why_now(State(admin): State<Admin>) -> Response {
-    admin.report_after(|operations| operations.check_now()).await
-}
+    /// From now on others are let in.
+    pub fn set_access(&self, access: super::Access) {
+        self.gate.set(access);
+    }
 
-async fn drain(State(admin): State<Admin>) -> Response {
-    admin.report_after(|operations| operations.drain(true)).await
-}
-
-async fn undrain(State(admin): State<Admin>) -> Response {
-    admin.report_after(|operations| operations.drain(false)).await
-}
-
-async fn announce(State(admin): State<Admin>, body: String) -> Response {
-    match select(&body) {
-        Ok((prefix, force)) => admin.report_after(move |operations| operations.announce(prefix, force)).await,
-        Err(text) => refuse(StatusCode::BAD_REQUEST, "bad_request", &text),
+    pub(super) fn router(&self) -> Router {
+        let not_allowed = || async {
+            refuse(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "GET reads, POST, PUT and DELETE change",
+            )
+        };
+        let open = Router::new()
+            .route("/livez", get(probes::live))
+            .route("/readyz", get(probes::ready))
+            .route("/login", post(login::log_in));
+        let api = api();
+        #[cfg(any(test, debug_assertions))]
+        let api = super::debug::add(api);
+        // Whoever only reads may end his session, too: it is noted where it is done.
+        let guarded = api
+            .layer(from_fn_with_state(Arc::clone(&self.changes), changes::conduct))
+            .layer(from_fn_with_state(Arc::clone(&self.gate), gate::guard));
+        let own = Router::new()
+            .route("/logout", post(login::log_out))
+            .layer(from_fn_with_state(Arc::clone(&self.gate), gate::guard_own));
+        open.merge(guarded)
+            .merge(own)
+            .fallback(|| async {
+                refuse(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+            })
+            .method_not_allowed_fallback(not_allowed)
+            .layer(from_fn_with_state(Arc::clone(&self.gate), gate::check_host))
+            .with_state(self.clone())
     }
 }
 
-async fn withdraw(State(admin): State<Admin>, body: String) -> Response {
+/// Who asks, and what he may do.
+#[utoipa::path(get, path = "/v1/me", tag = "callers", responses((status = 200, body = Me), (status = "4XX", body = ErrorReport)))]
+pub(super) async fn me(Extension(caller): Extension<Caller>) -> Response {
+    let Caller { who, role, csrf, .. } = caller;
+    let csrf = csrf.map(|csrf| csrf.to_string());
+    json_response(StatusCode::OK, &Me { who, role: role.name().to_owned(), csrf })
+}
+
+/// Who has changed what: the last thousand changes.
+#[utoipa::path(get, path = "/v1/audit", tag = "callers", params(("after" = Option<u64>, Query, description = "Only what came after the entry of this number.")), responses((status = 200, body = AuditLog), (status = "4XX", body = ErrorReport)))]
+pub(super) async fn audit(
+    State(desk): State<Desk>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Response {
+    match query.get("after").map_or(Ok(0), |after| after.parse()) {
+        Ok(after) => json_response(StatusCode::OK, &AuditLog { entries: desk.changes.audit.after(after) }),
+        Err(_) => bad_request("after: expected the number of an entry"),
+    }
+}
+
+/// What the relay thinks of itself, and why.
+#[utoipa::path(get, path = "/v1/health", tag = "announcements", responses((status = 200, body = Health), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
+pub(super) async fn health(State(desk): State<Desk>) -> Response {
+    desk.answer(|operations| Ok(operations.report()?.health)).await
+}
+
+/// The neighbours, and what they are told.
+#[utoipa::path(get, path = "/v1/bgp", tag = "announcements", responses((status = 200, body = Report), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
+pub(super) async fn bgp(State(desk): State<Desk>) -> Response {
+    desk.report_after(|_| Ok(())).await
+}
+
+/// The sessions of BFD.
+#[utoipa::path(get, path = "/v1/bfd", tag = "announcements", responses((status = 200, body = BfdReport), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
+pub(super) async fn bfd(State(desk): State<Desk>) -> Response {
+    desk.answer(|operations| Ok(operations.report()?.bfd())).await
+}
+
+/// The same, under the name of the command.
+#[utoipa::path(get, path = "/v1/bgp/why", tag = "announcements", responses((status = 200, body = Report), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
+pub(super) async fn why(State(desk): State<Desk>) -> Response {
+    desk.report_after(|_| Ok(())).await
+}
+
+/// Runs every check, then says the chain of rules behind each announcement.
+#[utoipa::path(post, path = "/v1/bgp/why", tag = "announcements", responses((status = 200, body = Report), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
+pub(super) async fn why_now(State(desk): State<Desk>) -> Response {
+    desk.report_after(|operations| operations.check_now()).await
+}
+
+/// Lifts a withdrawal; with force announces what the relay would not.
+#[utoipa::path(post, path = "/v1/bgp/announce", tag = "announcements", request_body(content = Selection, description = "May be left out."), responses((status = 200, body = Report), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
+pub(super) async fn announce(State(desk): State<Desk>, body: String) -> Response {
     match select(&body) {
-        Ok((prefix, _)) => admin.report_after(move |operations| operations.withdraw(prefix)).await,
-        Err(text) => refuse(StatusCode::BAD_REQUEST, "bad_request", &text),
+        Ok((prefix, force)) => desk.report_after(move |operations| operations.announce(prefix, force)).await,
+        Err(text) => bad_request(&text),
+    }
+}
+
+/// Withdraws one prefix or all, until somebody announces them again.
+#[utoipa::path(post, path = "/v1/bgp/withdraw", tag = "announcements", request_body(content = Selection, description = "May be left out."), responses((status = 200, body = Report), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
+pub(super) async fn withdraw(State(desk): State<Desk>, body: String) -> Response {
+    match select(&body) {
+        Ok((prefix, _)) => desk.report_after(move |operations| operations.withdraw(prefix)).await,
+        Err(text) => bad_request(&text),
     }
 }
 
@@ -108,15 +269,7 @@ fn select(body: &str) -> Result<(Option<Prefix>, bool), String> {
     Ok((selection.prefix.map(parse).transpose()?, selection.force))
 }
 
-/// An empty body says nothing in particular.
-pub(super) fn read_body<T: Default + for<'de> Deserialize<'de>>(body: &str) -> Result<T, String> {
-    if body.trim().is_empty() {
-        return Ok(T::default());
-    }
-    serde_json::from_str(body).map_err(|error| format!("the body is not what is expected here: {error}"))
-}
-
-impl Admin {
+impl Desk {
     /// Does `change`, then says how the relay stands.
     async fn report_after(
         &self,
@@ -141,41 +294,7 @@ impl Admin {
         match tokio::task::spawn_blocking(move || ask(&*operations)).await {
             Ok(Ok(value)) => json_response(StatusCode::OK, &value),
             Ok(Err(refusal)) => refusal.into_response(),
-            Err(_) => {
-                let text = "a defect in the relay: the answer could not be made; its log says more";
-                refuse(StatusCode::INTERNAL_SERVER_ERROR, "defect", text)
-            }
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let (status, code) = match &self {
-            Self::Pointless(_) => (StatusCode::CONFLICT, "pointless"),
-            Self::Unknown(_) => (StatusCode::NOT_FOUND, "unknown"),
-            Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-        };
-        refuse(status, code, &self.to_string())
-    }
-}
-
-/// An answer that says no: a word for programs, a sentence for people.
-pub(super) fn refuse(status: StatusCode, code: &str, text: &str) -> Response {
-    json_response(status, &json!({ "error": { "code": code, "text": text } }))
-}
-
-fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-store"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    match serde_json::to_string(value) {
-        Ok(text) => (status, headers, text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a defect in the relay: an answer cannot be written as JSON");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            Err(_) => defect(),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+mod remote;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -76,7 +78,8 @@ impl Served {
         let operations: Arc<dyn Operations> = Arc::clone(&served.stub) as Arc<dyn Operations>;
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async { serve_admin(socket, access, operations).unwrap().await });
+            let desk = Desk::new(Parts::new(access, operations));
+            runtime.block_on(async { serve_admin(socket, &desk).unwrap().await });
         });
         served
     }
@@ -86,11 +89,15 @@ impl Served {
     }
 
     fn ask(&self, line: &str, body: &str) -> (u16, Value) {
+        self.ask_with(line, "", body)
+    }
+
+    fn ask_with(&self, line: &str, headers: &str, body: &str) -> (u16, Value) {
         let mut stream = UnixStream::connect(self.path()).unwrap();
         let length = body.len();
         write!(
             stream,
-            "{line} HTTP/1.1\r\nHost: tern\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{line} HTTP/1.1\r\nHost: tern\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
         )
         .unwrap();
         let mut answer = String::new();
@@ -123,7 +130,8 @@ fn what_is_read_is_the_report() {
 fn a_change_answers_with_what_holds_after_it() {
     let served = Served::start(Access::with_group(None));
     let (status, report) = served.ask("POST /v1/drain", "");
-    assert_eq!((status, &report["health"]["draining"]), (200, &json!(true)));
+    assert_eq!((status, &report["report"]["health"]["draining"]), (200, &json!(true)));
+    assert_eq!(report["draining"]["done"], true, "there are no calls");
     served.ask("POST /v1/undrain", "");
     served.ask("POST /v1/bgp/withdraw", "");
     served.ask("POST /v1/bgp/withdraw", r#"{"prefix": "10.99.0.1/32"}"#);
@@ -157,7 +165,7 @@ fn what_makes_no_sense_is_refused_with_a_word_and_a_sentence() {
 fn whoever_is_not_admitted_neither_reads_nor_changes() {
     // Root is always admitted, so the test's own user stands in for a stranger only where it is not root.
     let own = rustix::process::geteuid().as_raw();
-    let served = Served::start(Access { own: own.wrapping_add(1), group: None });
+    let served = Served::start(Access { own: own.wrapping_add(1), ..Access::with_group(None) });
     let expected = if own == 0 { 200 } else { 403 };
     assert_eq!(served.ask("GET /v1/health", "").0, expected);
     assert_eq!(served.ask("POST /v1/drain", "").0, expected);
@@ -170,4 +178,62 @@ fn a_relay_can_be_made_ill_in_tests() {
     assert_eq!(served.ask("POST /v1/debug/hang", r#"{"worker": 0, "milliseconds": 20}"#).0, 200);
     assert_eq!(served.told(), ["hang 20ms"]);
     assert_eq!(served.ask("POST /v1/debug/stall", r#"{"milliseconds": 1}"#).0, 200);
+}
+
+#[test]
+fn every_change_is_in_the_audit_log_and_no_read_is() {
+    let served = Served::start(Access::with_group(None));
+    served.ask("GET /v1/health", "");
+    served.ask("POST /v1/drain", "");
+    served.ask("POST /v1/bgp/withdraw", r#"{"prefix": "10.99.0.2/32"}"#);
+    let (_, log) = served.ask("GET /v1/audit", "");
+    let log: AuditLog = serde_json::from_value(log).unwrap();
+    let found: Vec<_> =
+        log.entries.iter().map(|one| (one.path.as_str(), one.status, one.outcome.as_str())).collect();
+    assert_eq!(found, [("/v1/drain", 200, "done"), ("/v1/bgp/withdraw", 404, "no 10.99.0.2/32")]);
+    let last = &log.entries[1];
+    let own = format!("uid {}", rustix::process::geteuid().as_raw());
+    assert_eq!((&last.who, last.role.as_str(), last.method.as_str()), (&own, "operator", "POST"));
+    assert_eq!(last.what, r#"{"prefix": "10.99.0.2/32"}"#);
+    assert!(last.from.starts_with("socket, process "), "{}", last.from);
+    let (_, rest) = served.ask("GET /v1/audit?after=1", "");
+    assert_eq!(rest["entries"].as_array().unwrap().len(), 1);
+    assert_eq!(served.ask("GET /v1/audit?after=x", "").0, 400);
+}
+
+#[test]
+fn what_is_asked_for_again_under_its_key_is_not_done_again() {
+    let served = Served::start(Access::with_group(None));
+    let ask = |line: &str, key: &str, body: &str| {
+        served.ask_with(line, &format!("Idempotency-Key: {key}\r\n"), body)
+    };
+    let (status, first) = ask("POST /v1/drain", "a", "");
+    assert_eq!(status, 200);
+    assert_eq!(ask("POST /v1/drain", "a", ""), (200, first));
+    assert_eq!(served.told(), ["drain true"]);
+    let (status, other) = ask("POST /v1/undrain", "a", "");
+    assert_eq!((status, &other["error"]["code"]), (422, &json!("key_reused")));
+    let refused = ask("POST /v1/bgp/withdraw", "b", r#"{"prefix": "10.99.0.2/32"}"#);
+    assert_eq!(refused.0, 404);
+    assert_eq!(ask("POST /v1/bgp/withdraw", "b", r#"{"prefix": "10.99.0.2/32"}"#), refused);
+    // What could not be done now is tried again, and what broke may be.
+    assert_eq!(ask("POST /v1/bgp/why", "c", "").0, 503);
+    assert_eq!(ask("POST /v1/bgp/why", "c", "").0, 503);
+    assert_eq!(ask("POST /v1/drain", &"x".repeat(129), "").0, 400);
+    assert!(served.told().is_empty());
+}
+
+#[test]
+fn what_is_too_long_is_refused() {
+    let served = Served::start(Access::with_group(None));
+    let (status, answer) = served.ask("POST /v1/drain", &" ".repeat(17 * 1024));
+    assert_eq!((status, &answer["error"]["code"]), (413, &json!("too_large")));
+    assert!(served.told().is_empty());
+}
+
+#[test]
+fn probes_need_no_login_and_say_why_no_calls_are_wanted() {
+    let served = Served::start(Access { own: u32::MAX, ..Access::with_group(None) });
+    assert_eq!(served.ask("GET /livez", "").0, 200);
+    assert_eq!(served.ask("GET /readyz", ""), (200, json!({ "ready": true, "reasons": [] })));
 }

@@ -38,7 +38,7 @@ use crate::time::Now;
 use crate::wire::stun::{AttributeType, Message, Writer};
 
 /// Everything that clients can prove themselves with.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// From the users file.
     pub users: Users,

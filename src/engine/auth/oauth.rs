@@ -5,6 +5,8 @@
 //! `key_length(16) key timestamp(64) lifetime(32)`. USERNAME is the ID of the key that sealed it, and the relay's own name
 //! is authenticated with it, so that a token for one server opens at no other.
 
+use std::sync::Arc;
+
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -218,10 +220,11 @@ impl fmt::Debug for Opened {
 }
 
 /// The keys of all authorization servers, and the name that tokens must be issued for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TokenKeys {
     server: String,
-    keys: Vec<TokenKey>,
+    /// Shared, so that a copy costs nothing.
+    keys: Arc<[TokenKey]>,
 }
 
 impl TokenKeys {
@@ -241,7 +244,7 @@ impl TokenKeys {
                 return Err(TokenKeyFault::Duplicate(key.kid.clone()));
             }
         }
-        Ok(Self { server: server.to_owned(), keys })
+        Ok(Self { server: server.to_owned(), keys: keys.into() })
     }
 
     /// The name that tokens must be issued for.

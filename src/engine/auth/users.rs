@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
@@ -44,7 +45,8 @@ impl UserKeys {
 /// All long-term users, by realm.
 #[derive(Clone, Default)]
 pub struct Users {
-    realms: HashMap<String, Realm>,
+    /// Shared, so that a copy costs nothing.
+    realms: Arc<HashMap<String, Realm>>,
 }
 
 #[derive(Clone, Default)]
@@ -159,7 +161,7 @@ impl Users {
     }
 
     fn insert(&mut self, name: &str, realm: &str, keys: UserKeys) {
-        let users = self.realms.entry(realm.to_owned()).or_default();
+        let users = Arc::make_mut(&mut self.realms).entry(realm.to_owned()).or_default();
         users.by_hash.insert(userhash(name.as_bytes(), realm.as_bytes()), name.to_owned());
         users.by_name.insert(name.to_owned(), keys);
     }

@@ -8,7 +8,10 @@ mod alerts;
 mod announcer;
 mod capacity;
 mod events;
+mod explain;
+mod operation;
 mod quality;
+mod sessions;
 mod status;
 
 pub use alerts::{Alert, AlertList, AlertSeverity};
@@ -18,5 +21,13 @@ pub use announcer::{
 };
 pub use capacity::{Basis, Capacity, Resource, Room};
 pub use events::{Event, EventKind, EventPage, EventSeverity};
+pub use explain::{EndedLeg, EndedSession, Explanation, JournalEntry, QualityHistory, QualityPoint};
+pub use operation::{
+    CredentialReport, DrainReport, LogReport, ReloadOutcome, ReloadReport, ReloadState, VerifyReport,
+};
 pub use quality::{Cell, DscpClass, HeatMap, HeatRow, LegQuality, QualityReport, QualitySummary};
+pub use sessions::{
+    DscpChange, LegFigures, SecondAddress, SessionMedia, SessionPage, SessionReport, SessionRow,
+    SessionTraffic,
+};
 pub use status::{Drain, Rates, Role, SessionsByTransport, Status};
