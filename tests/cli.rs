@@ -6,6 +6,8 @@
 mod doctor;
 #[path = "cli/probe.rs"]
 mod probe;
+#[path = "cli/remote.rs"]
+mod remote;
 #[path = "support/skip.rs"]
 mod skip;
 

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::client::RelayArgs;
-use super::exit::{Failure, print};
+use super::exit::Failure;
+use super::remote::ReadArgs;
 use super::table::{age, or_dash, short, table};
 use crate::control::admin::{BfdReport, NeighborBfd};
 
@@ -17,7 +17,7 @@ pub(super) enum BfdCommand {
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
-    relay: RelayArgs,
+    read: ReadArgs,
 }
 
 pub(super) fn run(command: &BfdCommand) -> Result<(), Failure> {
@@ -27,8 +27,7 @@ pub(super) fn run(command: &BfdCommand) -> Result<(), Failure> {
 }
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {
-    let answer = args.relay.get("/v1/bfd")?;
-    if args.relay.json { print(&answer.json()) } else { print(&describe(&answer.read()?)) }
+    args.read.show("/v1/bfd", |answer| Ok(describe(&answer.read()?)))
 }
 
 fn describe(report: &BfdReport) -> String {

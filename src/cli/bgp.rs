@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::client::{Answer, RelayArgs};
 use super::exit::{Exit, Failure, print};
+use super::remote::ReadArgs;
 use crate::control::admin::Report;
 use crate::wire::bgp::Prefix;
 
@@ -25,7 +26,7 @@ pub(super) enum BgpCommand {
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
-    relay: RelayArgs,
+    read: ReadArgs,
 }
 
 /// Say why each prefix is announced or not: the chain of rules, the checks, the last changes.
@@ -37,7 +38,7 @@ pub(super) struct WhyArgs {
     #[arg(long)]
     now: bool,
     #[command(flatten)]
-    relay: RelayArgs,
+    read: ReadArgs,
 }
 
 /// Lift a withdrawal: from here on the relay's health decides again.
@@ -67,16 +68,14 @@ pub(super) struct WithdrawArgs {
 
 pub(super) fn run(command: &BgpCommand) -> Result<(), Failure> {
     match command {
-        BgpCommand::Show(args) => {
-            let answer = args.relay.get("/v1/bgp")?;
-            tell(&args.relay, &answer, |report| Ok(text::show(report)))
-        }
+        BgpCommand::Show(args) => args.read.show("/v1/bgp", |answer| Ok(text::show(&answer.read()?))),
         BgpCommand::Why(args) => {
             let path = "/v1/bgp/why";
-            let answer = if args.now { args.relay.post(path, None)? } else { args.relay.get(path)? };
-            tell(&args.relay, &answer, |report| {
-                let known = args.prefix.is_none_or(|prefix| knows(report, prefix));
-                known.then(|| text::why(report, args.prefix)).ok_or_else(|| unknown(args.prefix))
+            let ask = |relay: &RelayArgs| if args.now { relay.post(path, None) } else { relay.get(path) };
+            args.read.show_with(ask, |answer| {
+                let report = answer.read()?;
+                let known = args.prefix.is_none_or(|prefix| knows(&report, prefix));
+                known.then(|| text::why(&report, args.prefix)).ok_or_else(|| unknown(args.prefix))
             })
         }
         BgpCommand::Announce(args) => {

@@ -64,6 +64,16 @@ impl RelayArgs {
         self.ask(Method::POST, path, body)
     }
 
+    /// Has the relay hold what `path` stands for.
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.ask(Method::PUT, path, Some(body))
+    }
+
+    /// Has the relay end what `path` stands for.
+    pub(super) fn delete(&self, path: &str) -> Result<Answer, Failure> {
+        self.ask(Method::DELETE, path, None)
+    }
+
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

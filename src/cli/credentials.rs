@@ -82,7 +82,8 @@ pub(super) fn run(command: &CredentialsCommand) -> Result<(), Failure> {
     }
 }
 
-fn parse_period(text: &str) -> Result<Period, String> {
+/// A length of time that is one.
+pub(super) fn parse_period(text: &str) -> Result<Period, String> {
     Period::parse(text)
         .filter(|period| period.0.as_secs() > 0)
         .ok_or_else(|| "expected a length of time such as 90s, 12h or 7d".into())

@@ -1,20 +1,53 @@
 //! `tern drain` and `tern undrain`.
 
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::thread::sleep;
+use std::time::Duration;
+
 use clap::Args;
+use serde::Serialize;
+use serde_json::json;
 
 use super::bgp::{self, list_routes};
-use super::client::RelayArgs;
-use super::exit::{Failure, print};
-use crate::control::admin::DrainReport;
+use super::client::{Answer, RelayArgs};
+use super::credentials::parse_period;
+use super::exit::{Exit, Failure, print};
+use crate::clock::Clock;
+use crate::config::Period;
+use crate::control::admin::{DrainReport, SessionPage};
+
+/// How often whoever waits looks.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Empty the relay: it is announced as the last choice, and new calls go elsewhere.
 ///
-/// Calls that it has go on. What a draining relay is announced with: [announce.draining]. A relay that is started again knows
-/// nothing of it.
+/// Calls that it has go on. What a draining relay is announced with: [announce.draining]. With --deadline or --min-sessions
+/// this waits until the relay is empty; if the deadline passes first, the exit code is 75, and the relay goes on draining. A
+/// relay that is started again knows nothing of it.
 #[derive(Debug, Args)]
 pub(super) struct DrainArgs {
+    /// Wait until the relay is empty, but no longer than this.
+    #[arg(long, value_name = "TIME", value_parser = parse_period)]
+    deadline: Option<Period>,
+    /// Wait until no more sessions than this are left.
+    #[arg(long, value_name = "NUMBER")]
+    min_sessions: Option<u32>,
+    /// The relay's name, to be sure that it is this one.
+    #[arg(long)]
+    name: Option<String>,
+    /// Even if no other relay is known to be healthy.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     relay: RelayArgs,
+}
+
+/// How far it is.
+#[derive(Debug, Serialize)]
+struct Left {
+    sessions_left: u64,
+    done: bool,
 }
 
 /// End the draining of the relay.
@@ -25,15 +58,69 @@ pub(super) struct UndrainArgs {
 }
 
 pub(super) fn drain(args: &DrainArgs) -> Result<(), Failure> {
-    change(&args.relay, "/v1/drain")
+    let began = Clock::new().now().time;
+    let seconds = args.deadline.map(|period| period.0.as_secs().max(1));
+    let body = json!({
+        "deadline_seconds": seconds,
+        "min_sessions": args.min_sessions.unwrap_or(0),
+        "name": args.name,
+        "force": args.force,
+    });
+    let answer = args.relay.post("/v1/drain", Some(&body))?;
+    if args.deadline.is_none() && args.min_sessions.is_none() {
+        return tell(&args.relay, &answer);
+    }
+    if !args.relay.json {
+        tell(&args.relay, &answer)?;
+    }
+    loop {
+        let left = look(args)?;
+        let is_late =
+            args.deadline.is_some_and(|deadline| Clock::new().now().time.since(began) >= deadline.0);
+        if left.done || is_late {
+            return end(args, &left);
+        }
+        if !args.relay.json && std::io::stderr().is_terminal() {
+            eprint_left(left.sessions_left);
+        }
+        sleep(INTERVAL);
+    }
 }
 
 pub(super) fn undrain(args: &UndrainArgs) -> Result<(), Failure> {
-    change(&args.relay, "/v1/undrain")
+    tell(&args.relay, &args.relay.post("/v1/undrain", None)?)
 }
 
-fn change(relay: &RelayArgs, path: &str) -> Result<(), Failure> {
-    let answer = relay.post(path, None)?;
+/// How many sessions are left, and whether these are few enough.
+fn look(args: &DrainArgs) -> Result<Left, Failure> {
+    let page: SessionPage = args.relay.get("/v1/sessions?page_size=1")?.read()?;
+    let done = page.total <= u64::from(args.min_sessions.unwrap_or(0));
+    Ok(Left { sessions_left: page.total, done })
+}
+
+fn end(args: &DrainArgs, left: &Left) -> Result<(), Failure> {
+    if args.relay.json {
+        print(&format!("{}\n", json!({ "draining": left })))?;
+    }
+    if left.done {
+        return if args.relay.json {
+            Ok(())
+        } else {
+            print(&format!("empty: {} sessions are left\n", left.sessions_left))
+        };
+    }
+    let text = format!("tern: the deadline has passed, and {} sessions are left", left.sessions_left);
+    Err(if args.relay.json { Failure::silent(Exit::Retry) } else { Failure::new(Exit::Retry, text) })
+}
+
+/// On a terminal one line says how far it is, again and again.
+fn eprint_left(sessions: u64) {
+    use std::io::Write as _;
+    // With standard error closed nobody looks.
+    drop(write!(std::io::stderr(), "\r{sessions} sessions are left \x1b[K\r"));
+}
+
+fn tell(relay: &RelayArgs, answer: &Answer) -> Result<(), Failure> {
     if relay.json {
         return print(&answer.json());
     }
@@ -43,7 +130,8 @@ fn change(relay: &RelayArgs, path: &str) -> Result<(), Failure> {
         None => "takes calls\n".to_owned(),
     };
     if let Some(report) = report {
-        text.push_str(&format!("{}\n{}", bgp::headline(&report), list_routes(&report, None)));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{}\n{}", bgp::headline(&report), list_routes(&report, None));
     }
     print(&text)
 }

@@ -21,6 +21,7 @@ mod observed;
 mod operators;
 mod probe;
 mod reload;
+mod remote;
 mod run;
 mod table;
 mod watching;
@@ -53,6 +54,11 @@ enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     #[command(subcommand)]
+    Sessions(remote::sessions::SessionsCommand),
+    Reload(remote::reload::ReloadArgs),
+    #[command(subcommand)]
+    Log(remote::log::LogCommand),
+    #[command(subcommand)]
     Bgp(bgp::BgpCommand),
     #[command(subcommand)]
     Bfd(bfd::BfdCommand),
@@ -82,6 +88,9 @@ pub fn main() -> std::process::ExitCode {
     let result = match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::development())) {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Sessions(command) => remote::sessions::run(&command),
+        Command::Reload(args) => remote::reload::run(&args),
+        Command::Log(command) => remote::log::run(&command),
         Command::Bgp(command) => bgp::run(&command),
         Command::Bfd(command) => bfd::run(&command),
         Command::Drain(args) => drain::drain(&args),

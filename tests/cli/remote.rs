@@ -1,0 +1,168 @@
+//! The commands that ask a running relay, on a relay with real calls: those of `tern probe`.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{Folder, Running, code, err, out, output, tern};
+
+/// A relay with an admin socket.
+struct Relay {
+    folder: Folder,
+    socket: String,
+    _running: Running,
+}
+
+impl Relay {
+    fn start() -> Self {
+        let folder = Folder::new("");
+        let socket = folder.text("admin.sock");
+        let mut command = tern(&["run", "--config", &folder.text("tern.toml")]);
+        command.env("TERN__ADMIN__SOCKET", &socket);
+        let mut running = Running::spawn(&mut command);
+        running.wait_for("the relay serves");
+        let relay = Self { folder, socket, _running: running };
+        relay.wait_for("the admin socket", |relay| code(&relay.ask(&["log", "level"])) == 0);
+        relay
+    }
+
+    fn ask(&self, args: &[&str]) -> Output {
+        output(&[args, &["--socket", &self.socket]].concat())
+    }
+
+    /// What succeeds, as text.
+    fn text(&self, args: &[&str]) -> String {
+        let ended = self.ask(args);
+        assert_eq!(code(&ended), 0, "{args:?}: {}{}", out(&ended), err(&ended));
+        out(&ended)
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let text = self.text(&[args, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}: {text}"))
+    }
+
+    /// Two allocations, and media between them, until it is dropped.
+    fn call(&self) -> Call {
+        let uri = format!("turn:127.0.0.1:{}", self.folder.port);
+        let secret = self.folder.text("rest.secret");
+        let mut command = tern(&["probe", &uri, "--secret-file", &secret, "--seconds", "120", "--json"]);
+        let call = Call(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        self.wait_for("two sessions", |relay| relay.sessions().len() == 2);
+        call
+    }
+
+    fn sessions(&self) -> Vec<Value> {
+        self.json(&["sessions", "list"])["sessions"].as_array().unwrap().clone()
+    }
+
+    fn wait_for(&self, what: &str, is_there: impl Fn(&Self) -> bool) {
+        for _ in 0..300 {
+            if is_there(self) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("never came: {what}");
+    }
+}
+
+struct Call(Child);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn calls_are_listed_shown_and_ended() {
+    let relay = Relay::start();
+    let _call = relay.call();
+    let sessions = relay.sessions();
+    let id = sessions[0]["id"].as_str().unwrap();
+    let client = sessions[0]["client"].as_str().unwrap();
+    for list in
+        [relay.text(&["sessions", "list"]), relay.text(&["sessions", "list", "probe", "--sort", "bytes"])]
+    {
+        assert!(list.contains(id) && list.contains(client) && list.contains("2 of 2 sessions"), "{list}");
+    }
+    assert!(relay.text(&["sessions", "list", "nobody"]).starts_with("none of 2 sessions"));
+    assert_eq!(relay.json(&["sessions", "list", "--page-size", "1", "--page", "2"])["page"], 2);
+    let shown = relay.text(&["sessions", "show", id]);
+    assert!(shown.contains(client) && shown.contains("1 permissions, 1 channels"), "{shown}");
+    assert_eq!(relay.json(&["sessions", "show", id])["session"]["id"], id);
+
+    assert_eq!(relay.text(&["sessions", "kill", id]), format!("{id} has ended\n"));
+    relay.wait_for("one session", |relay| relay.sessions().len() == 1);
+    for command in ["show", "kill"] {
+        assert_eq!(code(&relay.ask(&["sessions", command, id])), 1);
+    }
+}
+
+#[test]
+fn draining_waits_for_the_last_call_or_the_deadline() {
+    let relay = Relay::start();
+    let call = relay.call();
+    let late = relay.ask(&["drain", "--deadline", "1s"]);
+    assert_eq!(code(&late), 75, "{}{}", out(&late), err(&late));
+    assert!(err(&late).contains("2 sessions are left"), "{}", err(&late));
+    assert_eq!(relay.json(&["drain", "--min-sessions", "2"])["draining"]["done"], true);
+    let ids: Vec<_> =
+        relay.sessions().iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect();
+    drop(call);
+    relay.text(&[&["sessions", "kill"][..], &ids.iter().map(String::as_str).collect::<Vec<_>>()].concat());
+    assert!(relay.text(&["drain", "--deadline", "60s"]).contains("empty: 0 sessions are left"));
+    assert_eq!(code(&relay.ask(&["drain", "--name", "another"])), 1);
+    assert!(relay.text(&["undrain"]).contains("takes calls"));
+}
+
+#[test]
+fn a_reload_is_tried_taken_back_and_kept() {
+    let relay = Relay::start();
+    relay.folder.configure("[limits]\nmax_allocations = 7\n");
+    assert!(relay.text(&["reload", "--dry-run"]).starts_with("would be applied: limits.max_allocations\n"));
+    let told = relay.text(&["reload", "--confirm-within", "10m"]);
+    assert!(
+        told.contains("applied: limits.max_allocations\n") && told.contains("tern reload confirm"),
+        "{told}"
+    );
+    assert!(relay.text(&["reload", "status"]).starts_with("a reload waits to be confirmed until"));
+    assert!(relay.text(&["reload", "undo"]).contains("last: undone"));
+    assert_eq!(code(&relay.ask(&["reload", "confirm"])), 1, "nothing waits any more");
+    relay.text(&["reload", "--confirm-within", "10m"]);
+    assert!(relay.text(&["reload", "confirm"]).contains("last: confirmed"));
+    relay.folder.configure("[limits]\nmax_alocations = 7\n");
+    let wrong = relay.ask(&["reload"]);
+    assert_eq!(code(&wrong), 1);
+    assert!(err(&wrong).contains("max_allocations"), "{}", err(&wrong));
+}
+
+#[test]
+fn the_log_is_changed_and_reads_go_on_while_somebody_watches() {
+    let relay = Relay::start();
+    assert_eq!(relay.text(&["log", "level"]), "info\n");
+    assert_eq!(relay.text(&["log", "level", "debug"]), "debug (the configuration says info)\n");
+    assert_eq!(relay.json(&["log", "level"])["level"], "debug");
+    let mut command = tern(&["sessions", "list", "--json", "--watch", "200ms", "--socket", &relay.socket]);
+    let mut watching = Call(command.stdout(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();
+    let names: Vec<_> = lines
+        .take(3)
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["page"].clone())
+        .collect();
+    assert!(names.len() == 3 && names.iter().all(|name| *name == names[0]), "{names:?}");
+}
+
+#[test]
+fn a_relay_that_is_not_there_is_unreachable() {
+    for command in
+        [&["reload"][..], &["sessions", "list"], &["log", "level"], &["sessions", "list", "--watch"]]
+    {
+        let ended = output(&[command, &["--socket", "/nonexistent/tern.sock"]].concat());
+        assert_eq!(code(&ended), 69, "{command:?}");
+    }
+}
