@@ -7,6 +7,7 @@ mod bind;
 mod calls;
 mod crew;
 mod journal;
+mod ports;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -29,7 +29,7 @@ pub(super) fn serve_metrics(
     listener: Option<TcpListener>,
 ) -> Result<(), Failure> {
     let Some(listener) = listener else { return Ok(()) };
-    let more: Vec<Arc<dyn More>> = vec![Arc::clone(watch) as Arc<dyn More>];
+    let more: Vec<Arc<dyn More>> = vec![server.ports(), Arc::clone(watch) as Arc<dyn More>];
     let exposition = Exposition::with(server.metrics(), Clock::new().now().unix, more)
         .context("a defect in the relay: its metrics contradict themselves")?;
     let serving = control::serve_metrics(listener, exposition).context("cannot serve metrics")?;

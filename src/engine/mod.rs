@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub use event::{DropReason, Event, ReleaseCause, Who};
 pub use io::{Action, ConnectionId, IcmpError, Input, OpenError, OwnerId, RelayAddress, RelayKind};
 pub use random::Random;
-pub use room::Room;
+pub use room::{FamilyPorts, Room};
 pub use settings::{
     DefaultFamily, Lifetimes, Limits, ListenerSettings, NatDiscovery, Redirect, RelaySettings, SessionLimits,
     Settings,

@@ -18,7 +18,30 @@ pub struct Room {
     pub held: u32,
 }
 
+/// Relayed addresses and ports of one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FamilyPorts {
+    /// Which.
+    pub family: AddressFamily,
+    /// All that there are.
+    pub all: usize,
+    /// Those that nobody has.
+    pub free: usize,
+}
+
 impl Shared {
+    /// The ports of each family under `settings`. Counts bits, as [`Self::room`] does.
+    #[must_use]
+    pub fn family_ports(&self, settings: &Settings) -> [FamilyPorts; 2] {
+        let RelaySettings { addresses, ports, .. } = &settings.relay;
+        let pool = PortPool::new(self.ports.clone(), addresses, ports.clone(), Random::new([0; 32]));
+        [AddressFamily::V4, AddressFamily::V6].map(|family| FamilyPorts {
+            family,
+            all: pool.capacity(family),
+            free: pool.free(family),
+        })
+    }
+
     /// What is left under `settings`. Counts bits: for reports, not for every packet.
     #[must_use]
     pub fn room(&self, settings: &Settings) -> Room {

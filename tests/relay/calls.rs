@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tern::engine::ReleaseCause;
-use tern::metrics::{About, CallRow, Story, What};
+use tern::metrics::{About, CallRow, Exposition, Story, What};
 use tern::quality::Direction;
 use tern::route::Transport;
+use tern::time::UnixTime;
 use tern::wire::stun::{AttributeType, Method};
 
 use crate::client::{Client, peer, receive, send_indication};
@@ -194,4 +195,30 @@ fn a_call_with_media_is_remembered_with_its_figures() {
     let leg = told.ended[0].legs.client;
     assert!(leg.loss_percent.is_some_and(|loss| (loss - 10.0).abs() < 0.01), "{leg:?}");
     assert_eq!((told.ended[0].info.id, told.ended[0].past.moments().count()), (id, 1));
+}
+
+#[test]
+fn free_ports_are_counted_when_they_are_asked_for() {
+    let mut setup = Setup::new(&[Transport::Udp]);
+    let mut relay = setup.start();
+    let more = vec![relay.server.ports()];
+    let page = Exposition::with(relay.server.metrics(), UnixTime(0), more).unwrap();
+    let lines = |family: &str| -> Vec<String> {
+        let text = page.text().unwrap();
+        let ports = text.lines().filter(|line| line.starts_with("tern_ports"));
+        ports.filter(|line| line.contains(family)).map(str::to_owned).collect()
+    };
+    let expect = |all: u32, free: u32| {
+        [format!("tern_ports{{family=\"ipv4\"}} {all}"), format!("tern_ports_free{{family=\"ipv4\"}} {free}")]
+    };
+    assert_eq!(lines("ipv4"), expect(40_001, 40_001));
+    let mut client = Client::udp(relay.v4(Transport::Udp));
+    client.allocate();
+    assert_eq!(lines("ipv4"), expect(40_001, 40_000));
+    assert_eq!(lines("ipv6")[1], "tern_ports_free{family=\"ipv6\"} 40001");
+    // The settings of a reload hold at once.
+    setup.addresses.retain(|address| address.bind.is_ipv6());
+    relay.server.reload(setup.settings());
+    assert_eq!(lines("ipv4"), expect(0, 0));
+    client.refresh(0);
 }
