@@ -233,5 +233,3 @@ mod tests {
         assert!(size_of::<Option<Relay>>() <= 120, "{}", size_of::<Option<Relay>>());
     }
 }
-
-const _: () = assert!(size_of::<Option<Relay>>() <= 120);
