@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "metrics/monitoring.rs"]
+mod monitoring;
 #[path = "support/skip.rs"]
 mod skip;
+#[path = "metrics/watched.rs"]
+mod watched;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,18 +20,23 @@ use skip::{Missing, need};
 use tern::clock::Clock;
 use tern::engine::auth::{AuthMethod, AuthResult};
 use tern::engine::{Event, OwnerId, Who};
-use tern::metrics::{Exposition, Source};
+use tern::metrics::{Exposition, More, Source};
 use tern::quality::{Direction, Glance, Interval, Leg, RttSource, Session, Settings, What};
 use tern::route::{Endpoint, FiveTuple, RelayId, Transport};
 use tern::time::{Time, UnixTime};
 use tern::wire::rtp::RtpHeader;
+
+fn exposition(sources: Vec<Source>) -> Exposition {
+    let watch: Arc<dyn More> = watched::watch(&sources);
+    Exposition::with(sources, UnixTime(1_700_000_000), vec![watch]).unwrap()
+}
 
 /// A page with every family that there is, those that only calls bring among them.
 fn page() -> String {
     let source = || Source { counters: Arc::default(), alive: Arc::new(AtomicBool::new(true)) };
     let sources = vec![source(), source()];
     sources[0].counters.quality.add(&interval(), &Settings::default().codecs);
-    Exposition::new(sources, UnixTime(1_700_000_000)).unwrap().text().unwrap()
+    exposition(sources).text().unwrap()
 }
 
 /// Ten seconds of a client's Opus.

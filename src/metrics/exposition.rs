@@ -45,7 +45,10 @@ pub trait More: Send + Sync + 'static {
 
 /// Everything that is exported of a relay.
 #[derive(Clone, Debug)]
-pub struct Exposition(Registry);
+pub struct Exposition {
+    registry: Registry,
+    names: Vec<&'static str>,
+}
 
 impl Exposition {
     /// The content type of [`Exposition::text`].
@@ -72,8 +75,15 @@ impl Exposition {
         let families: Vec<_> =
             families().into_iter().chain(more.iter().flat_map(|more| more.families())).collect();
         let descriptions = families.iter().map(|family| family.describe()).collect::<Result<_, _>>()?;
+        let names = families.iter().map(|family| family.name).collect();
         registry.register(Box::new(Workers { workers, started, more, families, descriptions }))?;
-        Ok(Self(registry))
+        Ok(Self { registry, names })
+    }
+
+    /// What may stand on the page: the names of all families, whether there is anything of them or not.
+    #[must_use]
+    pub fn names(&self) -> &[&'static str] {
+        &self.names
     }
 
     /// The page, in the text format of Prometheus.
@@ -81,7 +91,7 @@ impl Exposition {
     /// # Errors
     /// A family without samples: a defect that the tests find.
     pub fn text(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.0.gather())
+        TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
 

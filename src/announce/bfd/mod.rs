@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use reason::Reason;
 pub use session::Session;
-pub use view::View;
+pub use view::{Counts, View};
 
 use crate::wire::bfd::{PACKET_LEN, Packet, State};
 
