@@ -6,7 +6,6 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 use serde_json::json;
 
 use super::bgp::{self, list_routes};
@@ -15,7 +14,7 @@ use super::credentials::parse_period;
 use super::exit::{Exit, Failure, print};
 use crate::clock::Clock;
 use crate::config::Period;
-use crate::control::admin::{DrainReport, SessionPage};
+use crate::control::admin::{Drain, DrainReport, Status};
 
 /// How often whoever waits looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -43,13 +42,6 @@ pub(super) struct DrainArgs {
     relay: RelayArgs,
 }
 
-/// How far it is.
-#[derive(Debug, Serialize)]
-struct Left {
-    sessions_left: u64,
-    done: bool,
-}
-
 /// End the draining of the relay.
 #[derive(Debug, Args)]
 pub(super) struct UndrainArgs {
@@ -74,7 +66,7 @@ pub(super) fn drain(args: &DrainArgs) -> Result<(), Failure> {
         tell(&args.relay, &answer)?;
     }
     loop {
-        let left = look(args)?;
+        let left = look(&args.relay)?;
         let is_late =
             args.deadline.is_some_and(|deadline| Clock::new().now().time.since(began) >= deadline.0);
         if left.done || is_late {
@@ -91,14 +83,14 @@ pub(super) fn undrain(args: &UndrainArgs) -> Result<(), Failure> {
     tell(&args.relay, &args.relay.post("/v1/undrain", None)?)
 }
 
-/// How many sessions are left, and whether these are few enough.
-fn look(args: &DrainArgs) -> Result<Left, Failure> {
-    let page: SessionPage = args.relay.get("/v1/sessions?page_size=1")?.read()?;
-    let done = page.total <= u64::from(args.min_sessions.unwrap_or(0));
-    Ok(Left { sessions_left: page.total, done })
+/// How far it is.
+fn look(relay: &RelayArgs) -> Result<Drain, Failure> {
+    let status: Status = relay.get("/v1/status")?.read()?;
+    let ended = || Failure::new(Exit::Failed, "tern: somebody has ended the draining");
+    status.draining.ok_or_else(ended)
 }
 
-fn end(args: &DrainArgs, left: &Left) -> Result<(), Failure> {
+fn end(args: &DrainArgs, left: &Drain) -> Result<(), Failure> {
     if args.relay.json {
         print(&format!("{}\n", json!({ "draining": left })))?;
     }

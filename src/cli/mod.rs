@@ -53,8 +53,13 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Status(remote::status::StatusArgs),
     #[command(subcommand)]
     Sessions(remote::sessions::SessionsCommand),
+    Explain(remote::explain::ExplainArgs),
+    Alerts(remote::alerts::AlertsArgs),
+    Events(remote::events::EventsArgs),
+    Top(remote::top::TopArgs),
     Reload(remote::reload::ReloadArgs),
     #[command(subcommand)]
     Log(remote::log::LogCommand),
@@ -88,7 +93,12 @@ pub fn main() -> std::process::ExitCode {
     let result = match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::development())) {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Status(args) => remote::status::run(&args),
         Command::Sessions(command) => remote::sessions::run(&command),
+        Command::Explain(args) => remote::explain::run(&args),
+        Command::Alerts(args) => remote::alerts::run(&args),
+        Command::Events(args) => remote::events::run(&args),
+        Command::Top(args) => remote::top::run(&args),
         Command::Reload(args) => remote::reload::run(&args),
         Command::Log(command) => remote::log::run(&command),
         Command::Bgp(command) => bgp::run(&command),

@@ -79,7 +79,7 @@ impl Drop for Call {
 }
 
 #[test]
-fn calls_are_listed_shown_and_ended() {
+fn calls_are_listed_shown_explained_and_ended() {
     let relay = Relay::start();
     let _call = relay.call();
     let sessions = relay.sessions();
@@ -95,12 +95,21 @@ fn calls_are_listed_shown_and_ended() {
     let shown = relay.text(&["sessions", "show", id]);
     assert!(shown.contains(client) && shown.contains("1 permissions, 1 channels"), "{shown}");
     assert_eq!(relay.json(&["sessions", "show", id])["session"]["id"], id);
+    relay.wait_for("both in the status", |relay| relay.json(&["status"])["sessions"]["total"] == 2);
 
     assert_eq!(relay.text(&["sessions", "kill", id]), format!("{id} has ended\n"));
     relay.wait_for("one session", |relay| relay.sessions().len() == 1);
     for command in ["show", "kill"] {
         assert_eq!(code(&relay.ask(&["sessions", command, id])), 1);
     }
+    for arguments in [&["explain", "probe"][..], &["explain", "--session", id]] {
+        relay.wait_for("its end in the journal", |relay| relay.text(arguments).contains("operator"));
+        let told = relay.text(arguments);
+        assert!(told.contains(client) && told.contains(id), "{told}");
+    }
+    assert_eq!(relay.json(&["explain", "probe"])["sessions"].as_array().unwrap().len(), 1);
+    assert!(relay.text(&["explain", "nobody"]).starts_with("nothing is known"));
+    assert_eq!(code(&relay.ask(&["explain"])), 2);
 }
 
 #[test]
@@ -110,6 +119,8 @@ fn draining_waits_for_the_last_call_or_the_deadline() {
     let late = relay.ask(&["drain", "--deadline", "1s"]);
     assert_eq!(code(&late), 75, "{}{}", out(&late), err(&late));
     assert!(err(&late).contains("2 sessions are left"), "{}", err(&late));
+    let status = relay.text(&["status"]);
+    assert!(status.contains("takes calls   NO") && status.contains("2 sessions left, 0 may be"), "{status}");
     assert_eq!(relay.json(&["drain", "--min-sessions", "2"])["draining"]["done"], true);
     let ids: Vec<_> =
         relay.sessions().iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect();
@@ -117,7 +128,9 @@ fn draining_waits_for_the_last_call_or_the_deadline() {
     relay.text(&[&["sessions", "kill"][..], &ids.iter().map(String::as_str).collect::<Vec<_>>()].concat());
     assert!(relay.text(&["drain", "--deadline", "60s"]).contains("empty: 0 sessions are left"));
     assert_eq!(code(&relay.ask(&["drain", "--name", "another"])), 1);
-    assert!(relay.text(&["undrain"]).contains("takes calls"));
+    relay.text(&["undrain"]);
+    relay
+        .wait_for("that it takes calls again", |relay| relay.text(&["status"]).contains("takes calls   yes"));
 }
 
 #[test]
@@ -147,12 +160,15 @@ fn the_log_is_changed_and_reads_go_on_while_somebody_watches() {
     assert_eq!(relay.text(&["log", "level"]), "info\n");
     assert_eq!(relay.text(&["log", "level", "debug"]), "debug (the configuration says info)\n");
     assert_eq!(relay.json(&["log", "level"])["level"], "debug");
-    let mut command = tern(&["sessions", "list", "--json", "--watch", "200ms", "--socket", &relay.socket]);
+    assert!(relay.text(&["top"]).contains("Calls by mos"), "once, where there is no terminal");
+    assert!(relay.json(&["alerts"])["alerts"].is_array());
+    assert!(relay.json(&["events"])["events"].as_array().is_some_and(|events| !events.is_empty()));
+    let mut command = tern(&["status", "--json", "--watch", "200ms", "--socket", &relay.socket]);
     let mut watching = Call(command.stdout(Stdio::piped()).spawn().unwrap());
     let lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();
     let names: Vec<_> = lines
         .take(3)
-        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["page"].clone())
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["name"].clone())
         .collect();
     assert!(names.len() == 3 && names.iter().all(|name| *name == names[0]), "{names:?}");
 }
@@ -160,7 +176,7 @@ fn the_log_is_changed_and_reads_go_on_while_somebody_watches() {
 #[test]
 fn a_relay_that_is_not_there_is_unreachable() {
     for command in
-        [&["reload"][..], &["sessions", "list"], &["log", "level"], &["sessions", "list", "--watch"]]
+        [&["status"][..], &["sessions", "list"], &["top"], &["reload"], &["events"], &["status", "--watch"]]
     {
         let ended = output(&[command, &["--socket", "/nonexistent/tern.sock"]].concat());
         assert_eq!(code(&ended), 69, "{command:?}");

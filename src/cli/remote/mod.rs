@@ -1,9 +1,15 @@
 //! Commands that ask a running relay and show its answer: once, or again and again until somebody ends it.
 
+pub(super) mod alerts;
+pub(super) mod events;
+pub(super) mod explain;
 pub(super) mod log;
 pub(super) mod reload;
 pub(super) mod sessions;
+pub(super) mod status;
+pub(super) mod top;
 
+mod screen;
 mod words;
 
 use std::io::{IsTerminal as _, Write as _};

@@ -81,7 +81,7 @@ enum FamilyWord {
 
 /// What calls are ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum SortWord {
+pub(super) enum SortWord {
     Began,
     Mos,
     Loss,
@@ -91,7 +91,7 @@ enum SortWord {
 }
 
 /// As the API has it, which is as the command line has it.
-fn word(value: impl ValueEnum) -> Option<String> {
+pub(super) fn word(value: impl ValueEnum) -> Option<String> {
     value.to_possible_value().map(|value| value.get_name().to_owned())
 }
 
@@ -137,7 +137,7 @@ fn kill(args: &KillArgs) -> Result<(), Failure> {
 }
 
 /// A page.
-fn list(page: &SessionPage) -> String {
+pub(super) fn list(page: &SessionPage) -> String {
     if page.matched == 0 {
         return format!("none of {} sessions is like that\n", page.total);
     }
@@ -153,7 +153,7 @@ fn list(page: &SessionPage) -> String {
 }
 
 /// The table of a page.
-fn rows(sessions: &[SessionRow]) -> String {
+pub(super) fn rows(sessions: &[SessionRow]) -> String {
     let headings = [
         "ID",
         "User",

@@ -1,17 +1,27 @@
 //! Figures as people read them.
 
+/// Bits per second.
+pub(super) fn bits(number: f64) -> String {
+    format!("{}bit/s", scaled(number))
+}
+
 /// Bytes.
 pub(super) fn bytes(number: u64) -> String {
     format!("{}B", scaled(number as f64))
 }
 
 /// With a prefix of a thousand, a million and so on, and a space before that.
-fn scaled(number: f64) -> String {
+pub(super) fn scaled(number: f64) -> String {
     let steps = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     match steps.iter().find(|(least, _)| number >= *least) {
         Some((least, prefix)) => format!("{:.1} {prefix}", number / least),
         None => format!("{number:.0} "),
     }
+}
+
+/// A share as percent.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }
 
 /// A figure that may not have been measured.
@@ -38,7 +48,7 @@ mod tests {
         {
             assert_eq!(scaled(number), text);
         }
-        assert_eq!(bytes(1_500), "1.5 kB");
+        assert_eq!((bytes(1_500), bits(2.5e6)), ("1.5 kB".to_owned(), "2.5 Mbit/s".to_owned()));
     }
 
     #[test]
@@ -48,5 +58,6 @@ mod tests {
             ("-".to_owned(), "1.23 ms".to_owned())
         );
         assert_eq!((both(None, None, 1), both(Some(4.25), None, 1)), ("-".to_owned(), "4.2 / -".to_owned()));
+        assert_eq!(percent(0.254), "25 %");
     }
 }
