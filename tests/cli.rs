@@ -365,7 +365,7 @@ fn metrics_are_served_where_the_configuration_says_so() {
     let mut relay = Running::start(&["run", "--config", &folder.text("tern.toml")]);
     relay.wait_for("the relay serves");
     let page = get(&at, "/metrics");
-    assert!(page.contains("\ntern_allocations 0\n"), "{page}");
+    assert!(page.contains("\ntern_allocations{"), "{page}");
     let failed = output(&["run", "--config", &folder.text("tern.toml")]);
     assert!(
         err(&failed).contains(&format!("cannot listen on {at} (TCP): another program")),
@@ -496,13 +496,13 @@ fn operators_reach_a_running_relay_and_their_orders_outlive_a_reload() {
         report = ask(&["bgp", "why", "--now"]);
     }
     assert_eq!((told(&report), &report["neighbors"][0]["name"]), (Some(10_200), &"north".into()));
-    let report = ask(&["drain"]);
+    let report = ask(&["drain"])["report"].clone();
     assert_eq!((told(&report), &report["health"]["state"]), (Some(40_800), &"draining".into()));
     assert_eq!(told(&ask(&["bgp", "withdraw", "127.0.0.1/32"])), None);
     folder.configure(&format!("{more}[limits]\nmax_channels = 9\n"));
     relay.signal("-HUP");
     relay.wait_for("configuration reloaded");
-    let report = ask(&["undrain"]);
+    let report = ask(&["undrain"])["report"].clone();
     assert_eq!((told(&report), &report["health"]["draining"]), (None, &false.into()));
     assert!(ask(&["bgp", "announce"])["neighbors"][0]["routes"][0]["attributes"].is_object());
     let second = output(&[&run as &[&str], &["--set", "listener.0.address=127.0.0.1:9"]].concat());

@@ -98,7 +98,7 @@ impl Audit {
     }
 }
 
-fn describe(path: &str, body: &[u8]) -> String {
+pub(super) fn describe(path: &str, body: &[u8]) -> String {
     if SECRET_PATHS.contains(&path) {
         return String::new();
     }

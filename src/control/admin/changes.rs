@@ -14,10 +14,12 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::{ErrorReport, bad_request, defect, refuse};
-use super::audit::Audit;
+use super::audit::{self, Audit};
 use super::caller::Caller;
 use super::replays::{Answer, Key, Meaning, Replays};
+use super::report::{EventKind, EventSeverity};
 use crate::clock::Clock;
+use crate::control::watch::{Happening, Watch};
 
 /// Nothing that an operator has to say is longer.
 const BODY_MAX: usize = 16 * 1024;
@@ -28,6 +30,18 @@ const RUNNING_MAX: usize = 32;
 /// Bytes of what a change answers with: a report of thousands of routes.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 
+/// What has events of its own, or changes nothing of the relay.
+const OTHERWISE_NOTED: [&str; 8] = [
+    "/v1/drain",
+    "/v1/undrain",
+    "/v1/reload",
+    "/v1/reload/confirm",
+    "/v1/reload/undo",
+    "/v1/credentials",
+    "/v1/credentials/verify",
+    "/v1/bgp/why",
+];
+
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -37,12 +51,14 @@ pub(super) struct Changes {
     pub(super) audit: Audit,
     replays: Mutex<Replays>,
     room: Arc<Semaphore>,
+    watch: Arc<Watch>,
 }
 
-impl Default for Changes {
-    fn default() -> Self {
+impl Changes {
+    /// Which notes them among the events, too.
+    pub(super) fn new(watch: Arc<Watch>) -> Self {
         let room = Arc::new(Semaphore::new(RUNNING_MAX));
-        Self { audit: Audit::default(), replays: Mutex::default(), room }
+        Self { audit: Audit::default(), replays: Mutex::default(), room, watch }
     }
 }
 
@@ -69,6 +85,9 @@ pub(super) async fn conduct(State(changes): State<Arc<Changes>>, request: Reques
             "nothing that can be asked for is so long",
         );
     };
+    if str::from_utf8(&body).is_err() {
+        return bad_request("the body is no text in UTF-8");
+    }
     let Ok(place) = Arc::clone(&changes.room).try_acquire_owned() else { return too_many() };
     let key = match read_key(&parts.headers, &caller) {
         Ok(key) => key,
@@ -101,6 +120,13 @@ impl Running {
         let Ok(body) = to_bytes(body, ANSWER_MAX).await else { return defect() };
         let outcome = outcome(parts.status, &body);
         self.changes.audit.note(&self.caller, &method, &path, &self.body, parts.status.as_u16(), &outcome);
+        if parts.status.is_success() && !OTHERWISE_NOTED.contains(&path.as_str()) {
+            let text = "an operator has changed something";
+            let happening = Happening::new(EventKind::Operator, EventSeverity::Info, text);
+            let happening =
+                happening.with("who", &self.caller.who).with("request", format!("{method} {path}"));
+            self.changes.watch.note(happening.with("what", audit::describe(&path, &self.body)));
+        }
         // What could not be done now may be asked for again.
         if parts.status != StatusCode::SERVICE_UNAVAILABLE
             && let Some(key) = self.key.take()

@@ -1,6 +1,7 @@
 //! Browsers: a token once, a cookie from then on.
 
 use axum::Extension;
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -26,8 +27,9 @@ pub(super) async fn log_in(
     State(desk): State<Desk>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
-    body: String,
+    body: Bytes,
 ) -> Response {
+    let Ok(body) = str::from_utf8(&body) else { return bad_request("the body is no text in UTF-8") };
     let Peer::Remote(remote) = &peer else {
         return refuse(StatusCode::CONFLICT, "pointless", "on the socket there is nothing to log in to");
     };
@@ -35,9 +37,9 @@ pub(super) async fn log_in(
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
     let token = if is_form {
-        form_value(&body, "token")
+        form_value(body, "token")
     } else {
-        serde_json::from_str::<Login>(&body).ok().map(|login| login.token)
+        serde_json::from_str::<Login>(body).ok().map(|login| login.token)
     };
     let Some(token) = token else { return bad_request("expected {\"token\": \"…\"}, or a form with it") };
     match desk.gate.log_in(remote, &headers, token.trim().as_bytes()) {

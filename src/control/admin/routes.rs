@@ -136,7 +136,7 @@ impl Desk {
             operations: parts.operations,
             room: Arc::new(Semaphore::new(WAITING_MAX)),
             gate: Arc::new(Gate::new(parts.access)),
-            changes: Arc::default(),
+            changes: Arc::new(Changes::new(Arc::clone(&parts.watch))),
             probes: Arc::default(),
             hearts: parts.hearts.into(),
             calls: parts.calls,

@@ -226,6 +226,8 @@ fn what_is_asked_for_again_under_its_key_is_not_done_again() {
 #[test]
 fn what_is_too_long_is_refused() {
     let served = Served::start(Access::with_group(None));
+    let (status, answer) = served.ask("POST /v1/bgp/announce", "\u{fffd}\u{0}");
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_request")));
     let (status, answer) = served.ask("POST /v1/drain", &" ".repeat(17 * 1024));
     assert_eq!((status, &answer["error"]["code"]), (413, &json!("too_large")));
     assert!(served.told().is_empty());
