@@ -10,7 +10,7 @@ use super::sample::{Minute, Sample, summary};
 use super::sessions::{Tracker, announced};
 use super::{Happening, Seen, Standing, Watch, WatchSettings, certificate_name, lock};
 use crate::announce::health::State;
-use crate::control::admin::{Capacity, EventKind, EventSeverity, Resource};
+use crate::control::admin::{Capacity, EventKind, EventSeverity, Point, Resource};
 use crate::quality::Legs;
 use crate::speaker::View;
 use crate::time::{Now, UnixTime};
@@ -76,6 +76,7 @@ impl Watch {
         let not_ready = memory.not_ready(&settings, &facts, &capacity);
         let alerts = memory.board.alerts();
         drop(memory);
+        self.remember(now, &sample, &facts, &capacity, not_ready.is_empty() && !facts.is_draining);
         let is_draining = drains(&standing);
         self.seen.store(Arc::new(Seen {
             sessions: sample.sessions,
@@ -90,6 +91,29 @@ impl Watch {
             standing,
         }));
         self.looks.send_modify(|looks| *looks = looks.wrapping_add(1));
+    }
+
+    /// A point for the charts of the last hour, when it is time for one.
+    fn remember(&self, now: Now, sample: &Sample, facts: &Facts, capacity: &Capacity, ready: bool) {
+        let mut history = lock(&self.history);
+        if !history.is_due(now.time) {
+            return;
+        }
+        let last = history.replace_last(sample);
+        let rates = sample.rates_since(&last);
+        let point = Point {
+            at: now.unix.to_string(),
+            sessions: sample.sessions.total,
+            packets_per_second: rates.packets_per_second,
+            bits_per_second: rates.bits_per_second,
+            allocations_per_second: rates.allocations_per_second,
+            refused_per_second: rates.refused_per_second,
+            worker_busy: capacity.worker_busy,
+            client_poor_share: facts.quality.client.poor_share,
+            peer_poor_share: facts.quality.peer.poor_share,
+            ready,
+        };
+        history.push(now.time, point);
     }
 
     fn note_deaths(&self, memory: &mut Memory, sample: &Sample) {

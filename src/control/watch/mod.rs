@@ -12,6 +12,7 @@ mod capacity;
 mod dscp;
 mod families;
 mod heat;
+mod history;
 mod look;
 mod process;
 mod rules;
@@ -36,7 +37,7 @@ pub use timeline::Happening;
 use crate::announce;
 use crate::clock::Clock;
 use crate::control::admin::{
-    Alert, AlertSeverity, Capacity, Drain, Event, EventKind, EventPage, EventSeverity, QualityReport,
+    self, Alert, AlertSeverity, Capacity, Drain, Event, EventKind, EventPage, EventSeverity, QualityReport,
     QualitySummary, Rates, Role, SessionsByTransport, Status,
 };
 use crate::engine;
@@ -45,6 +46,7 @@ use crate::net::certs::CertStore;
 use crate::speaker::View;
 use crate::time::{Now, UnixTime};
 use heat::Heat;
+use history::History;
 use look::Memory;
 use timeline::Timeline;
 
@@ -128,6 +130,7 @@ pub struct Watch {
     /// Only looks hold it; they come one after another.
     memory: Mutex<Memory>,
     heat: Mutex<Heat>,
+    history: Mutex<History>,
     looks: watch::Sender<u64>,
 }
 
@@ -161,6 +164,7 @@ impl Watch {
             seen: ArcSwap::default(),
             memory: Mutex::default(),
             heat: Mutex::default(),
+            history: Mutex::default(),
             looks: watch::Sender::new(0),
         });
         let version = env!("CARGO_PKG_VERSION");
@@ -313,6 +317,13 @@ impl Watch {
             sessions_left: left,
             done: left <= order.min_sessions,
         })
+    }
+
+    /// How the relay was in the last hour.
+    #[must_use]
+    pub fn history(&self) -> admin::History {
+        let points = lock(&self.history).points();
+        admin::History { step_seconds: history::STEP.as_secs(), points }
     }
 
     /// How good the calls are and were.

@@ -136,6 +136,21 @@ fn an_announcer_that_is_busy_for_a_moment_stands_as_it_did() {
 }
 
 #[test]
+fn the_past_is_kept_for_charts() {
+    let rig = Rig::new(1);
+    let packets = |count: usize| (0..count).for_each(|_| rig.workers[0].counters.pass(Path::FromPeer, 100));
+    packets(1_000);
+    for second in 1..=25 {
+        rig.after(second);
+    }
+    let history = rig.watch.history();
+    assert_eq!((history.step_seconds, history.points.len()), (10, 3));
+    let rate = history.points[1].packets_per_second;
+    assert!((90.0..=100.0).contains(&rate), "1000 in ten seconds are not {rate}");
+    assert!(history.points[2].packets_per_second == 0.0 && history.points[2].ready);
+}
+
+#[test]
 fn whoever_waits_for_looks_is_woken() {
     let rig = Rig::new(1);
     let mut looks = rig.watch.looks();

@@ -30,4 +30,4 @@ pub use sessions::{
     DscpChange, LegFigures, SecondAddress, SessionMedia, SessionPage, SessionReport, SessionRow,
     SessionTraffic,
 };
-pub use status::{Drain, Rates, Role, SessionsByTransport, Status};
+pub use status::{Drain, History, Point, Rates, Role, SessionsByTransport, Status};

@@ -42,6 +42,40 @@ pub struct Status {
     pub role: Role,
 }
 
+/// The last hour, for charts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct History {
+    /// From one point to the next.
+    pub step_seconds: u64,
+    /// The oldest first.
+    pub points: Vec<Point>,
+}
+
+/// The relay at one moment of the past.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Point {
+    /// When.
+    pub at: String,
+    /// Allocations.
+    pub sessions: u64,
+    /// Packets that came, from clients and peers, since the point before.
+    pub packets_per_second: f64,
+    /// And their bits.
+    pub bits_per_second: f64,
+    /// New allocations.
+    pub allocations_per_second: f64,
+    /// Allocations that were refused.
+    pub refused_per_second: f64,
+    /// The share of its time that the busiest worker was busy.
+    pub worker_busy: f64,
+    /// The share of rated time in which what came from clients was poor, over the minute before.
+    pub client_poor_share: Option<f64>,
+    /// The same of what came from peers.
+    pub peer_poor_share: Option<f64>,
+    /// Whether it was ready for new calls.
+    pub ready: bool,
+}
+
 /// What somebody may do here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
