@@ -6,6 +6,7 @@ pub mod admin;
 mod connections;
 mod hosts;
 mod metrics;
+mod operator_page;
 mod page;
 mod records;
 pub mod watch;

@@ -20,6 +20,7 @@ mod host;
 mod ice_clients;
 mod impaired;
 mod lab;
+mod operator_page;
 #[path = "../support/process.rs"]
 #[allow(dead_code, reason = "it serves the tests with routers too, which need more of it")]
 mod process;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Extension, Router};
@@ -25,6 +25,7 @@ use super::sessions::{self, Calls, LastCopy};
 use super::stream::{self, STREAMS};
 use super::{BfdReport, ErrorReport, Health, Operations, Parts, Refusal, Report, login, openapi, operations};
 use super::{explain, watched};
+use crate::control::operator_page;
 use crate::control::watch::Watch;
 use crate::engine;
 use crate::metrics::Heart;
@@ -172,6 +173,9 @@ impl Desk {
             .route("/livez", get(probes::live))
             .route("/readyz", get(probes::ready))
             .route("/login", post(login::log_in));
+        let views = operator_page::guarded(api().with_state(self.clone()))
+            .layer(from_fn_with_state(Arc::clone(&self.gate), gate::guard))
+            .layer(from_fn(operator_page::send_to_login));
         let api = api();
         #[cfg(any(test, debug_assertions))]
         let api = super::debug::add(api);
@@ -182,7 +186,9 @@ impl Desk {
         let own = Router::new()
             .route("/logout", post(login::log_out))
             .layer(from_fn_with_state(Arc::clone(&self.gate), gate::guard_own));
-        open.merge(guarded)
+        open.merge(operator_page::open())
+            .merge(guarded)
+            .merge(views)
             .merge(own)
             .fallback(|| async {
                 refuse(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")

@@ -151,7 +151,7 @@ fn what_makes_no_sense_is_refused_with_a_word_and_a_sentence() {
         ("POST /v1/bgp/why", "", 503, "busy"),
         ("GET /v1/drain", "", 405, "method_not_allowed"),
         ("POST /v1/health", "", 405, "method_not_allowed"),
-        ("GET /", "", 404, "not_found"),
+        ("GET /v1/nothing", "", 404, "not_found"),
         ("POST /v1/debug/hang", r#"{"worker": 1}"#, 500, "defect"),
     ] {
         let (found, answer) = served.ask(line, body);
