@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn privileged_ports_want_a_capability() {
-        let mut config = Config::default();
-        config.listener = vec![Listener::new("192.0.2.1:443".parse().unwrap(), &[Transport::Tcp])];
+        let listener = Listener::new("192.0.2.1:443".parse().unwrap(), &[Transport::Tcp]);
+        let config = Config { listener: vec![listener], ..Config::default() };
         let level = |capabilities: &str, start: &str| {
             let status = format!("Name:\ttern\nCapEff:\t{capabilities}\n");
             let (_dir, machine) = machine(&[

@@ -39,8 +39,12 @@ const CREDENTIAL: u64 = 600;
   tern probe 'turns:relay.example.org?transport=tcp' --secret-file rest.secret
   tern probe 'turns:relay.example.org?transport=udp' --secret-file rest.secret   (DTLS)")]
 pub(super) struct ProbeArgs {
-    /// turn:HOST[:PORT][?transport=udp|tcp], or turns: for TLS, with transport=udp for DTLS.
-    #[arg(value_name = "URL", value_parser = parse_target)]
+    /// Whom to call.
+    #[arg(
+        value_name = "URL",
+        value_parser = parse_target,
+        help = "turn:HOST[:PORT][?transport=udp|tcp], or turns: for TLS, with transport=udp for DTLS"
+    )]
     url: Target,
     /// As whom; with --secret-file, the part behind the time.
     #[arg(long, short, default_value = "", hide_default_value = true)]
