@@ -191,8 +191,7 @@ fn real_calls_are_carried_and_counted() {
     let call = &value["result"];
     assert_eq!((call["connected"].as_u64(), call["audio"]["corrupted"].as_u64()), (Some(2), Some(0)));
     let count = |of: &str, what: &str| call[of][what].as_u64().unwrap();
-    // How many is a matter of what else this machine does.
-    assert!(count("audio", "sent") > 0 && count("audio", "received") > 0, "{}", call["audio"]);
-    assert!(count("data", "received") > 0, "{}", call["data"]);
+    assert!(count("audio", "sent") > 100 && count("audio", "received") > 100, "{}", call["audio"]);
+    assert!(count("data", "received") > 20, "{}", call["data"]);
     assert!(call["audio"]["latency"]["p50_us"].as_f64().unwrap() > 0.0);
 }
