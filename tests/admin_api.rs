@@ -343,3 +343,21 @@ fn what_was_asked_of_the_relay_is_among_its_events() {
     assert_eq!(change["fields"]["request"], "PUT /v1/log");
     assert_eq!(relay.ask("GET /v1/events?limit=0", "").0, 400);
 }
+
+#[test]
+fn the_last_hour_is_there_from_its_first_point_on() {
+    let relay = Relay::start("");
+    let client = allocate(&relay);
+    let (status, history) = relay.ask("GET /v1/history", "");
+    assert_eq!((status, &history["step_seconds"]), (200, &json!(10)), "{history}");
+    assert_eq!(history["points"][0]["sessions"], json!(0));
+    let seen = wait_for(PATIENCE, || {
+        let (_, history) = relay.ask("GET /v1/history", "");
+        history["points"].as_array().unwrap().iter().find(|point| point["sessions"] == 1).cloned()
+    })
+    .expect("the call is seen by a point");
+    assert_eq!(seen["ready"], json!(true));
+    assert!(seen["at"].as_str() > history["points"][0]["at"].as_str(), "{seen}");
+    assert!(seen["free_share"].as_f64() > Some(0.9), "{seen}");
+    drop(client);
+}

@@ -19,7 +19,8 @@ use super::{ErrorReport, Readiness, explain, operations, routes, sessions, strea
     paths(
         live, ready, log_in, log_out, document,
         routes::me, routes::audit,
-        watched::status, watched::capacity, watched::alerts, watched::quality, watched::events, stream::stream,
+        watched::status, watched::capacity, watched::alerts, watched::history, watched::quality, watched::events,
+        stream::stream,
         explain::explain, sessions::list, sessions::show, sessions::end,
         routes::health, routes::bgp, routes::why, routes::why_now, routes::announce, routes::withdraw, routes::bfd,
         operations::drain, operations::undrain, operations::reload_state, operations::reload, operations::confirm,

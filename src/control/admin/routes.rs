@@ -103,6 +103,7 @@ routes! {
     get "/v1/status" watched::status;
     get "/v1/capacity" watched::capacity;
     get "/v1/alerts" watched::alerts;
+    get "/v1/history" watched::history;
     get "/v1/quality" watched::quality;
     get "/v1/events" watched::events;
     get "/v1/stream" stream::stream;

@@ -1,4 +1,4 @@
-//! What the watch has found: status, capacity, alerts, events, quality. None of it waits for anybody.
+//! What the watch has found: status, capacity, alerts, the last hour, events, quality. None of it waits for anybody.
 
 use axum::Extension;
 use axum::extract::{Query, State};
@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use super::ErrorReport;
 use super::answer::{bad_request, json_response};
 use super::caller::Caller;
-use super::report::{AlertList, Capacity, EventPage, QualityReport, Status};
+use super::report::{AlertList, Capacity, EventPage, History, QualityReport, Status};
 use super::routes::Desk;
 
 /// Events of one answer, at most and if nobody says.
@@ -44,6 +44,12 @@ pub(super) async fn capacity(State(desk): State<Desk>) -> Response {
 #[utoipa::path(get, path = "/v1/alerts", tag = "watch", responses((status = 200, body = AlertList), (status = "4XX", body = ErrorReport)))]
 pub(super) async fn alerts(State(desk): State<Desk>) -> Response {
     json_response(StatusCode::OK, &AlertList { alerts: desk.watch.alerts() })
+}
+
+/// How the relay was in the last hour, a point every ten seconds.
+#[utoipa::path(get, path = "/v1/history", tag = "watch", responses((status = 200, body = History), (status = "4XX", body = ErrorReport)))]
+pub(super) async fn history(State(desk): State<Desk>) -> Response {
+    json_response(StatusCode::OK, &desk.watch.history())
 }
 
 /// How good the calls are and were: by network and time, and by DSCP.

@@ -109,6 +109,7 @@ impl Watch {
             allocations_per_second: rates.allocations_per_second,
             refused_per_second: rates.refused_per_second,
             worker_busy: capacity.worker_busy,
+            free_share: capacity.binds.and_then(|resource| capacity.room(resource).free_share),
             client_poor_share: facts.quality.client.poor_share,
             peer_poor_share: facts.quality.peer.poor_share,
             ready,

@@ -148,6 +148,7 @@ fn the_past_is_kept_for_charts() {
     let rate = history.points[1].packets_per_second;
     assert!((90.0..=100.0).contains(&rate), "1000 in ten seconds are not {rate}");
     assert!(history.points[2].packets_per_second == 0.0 && history.points[2].ready);
+    assert_eq!(history.points[2].free_share, rig.watch.capacity().ports.free_share);
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub struct Point {
     pub refused_per_second: f64,
     /// The share of its time that the busiest worker was busy.
     pub worker_busy: f64,
+    /// The least free share of what can run out; nothing where no limit is known.
+    pub free_share: Option<f64>,
     /// The share of rated time in which what came from clients was poor, over the minute before.
     pub client_poor_share: Option<f64>,
     /// The same of what came from peers.
