@@ -9,6 +9,7 @@ use crate::cli::machine::all_addresses;
 use crate::client::{Ask, Exchange, Login, Reply};
 use crate::config::Config;
 use crate::engine::RelayAddress;
+use crate::wire::bgp::{Family, Prefix};
 use crate::wire::stun::AttributeType;
 
 /// What every IPv6 link carries.
@@ -37,7 +38,7 @@ pub(super) fn examine(
         let inside = |ip: &IpAddr| prefix.contains(*ip);
         let listeners: Vec<_> = config.listener.iter().map(|listener| listener.address.ip()).collect();
         announced_prefix(
-            &prefix.to_string(),
+            prefix,
             own.iter().any(inside),
             listeners.iter().any(|ip| inside(ip) || ip.is_unspecified()),
         )
@@ -51,10 +52,10 @@ pub(super) fn examine(
 
 /// What adds an address to this machine.
 pub(super) fn add_address(ip: IpAddr) -> String {
-    let bits = if ip.is_ipv4() { 32 } else { 128 };
     format!(
-        "ip address add {ip}/{bits} dev lo (an anycast address); behind a 1:1 NAT listen on the machine's own address and write \
-         relay.addresses = [{{ bind = \"own\", external = \"{ip}\" }}]"
+        "ip address add {ip}/{} dev lo (an anycast address); behind a 1:1 NAT listen on the machine's own address and write \
+         relay.addresses = [{{ bind = \"own\", external = \"{ip}\" }}]",
+        Family::of(ip).width()
     )
 }
 
@@ -148,13 +149,16 @@ fn ask(bind: IpAddr, server: &str, patience: Duration) -> Result<IpAddr, String>
 }
 
 /// The network sends packets for the prefix here; somebody must take them.
-fn announced_prefix(prefix: &str, is_here: bool, is_served: bool) -> Finding {
+fn announced_prefix(prefix: Prefix, is_here: bool, is_served: bool) -> Finding {
     const CHECK: &str = "announced prefix";
     if !is_here {
         return Finding::bad(
             CHECK,
             format!("{prefix} is announced, and this machine has no address in it: what comes would be lost"),
-            format!("ip address add ADDRESS/32 dev lo, for each address of {prefix} that a listener has"),
+            format!(
+                "ip address add ADDRESS/{} dev lo, for each address of {prefix} that a listener has",
+                prefix.family().width()
+            ),
         );
     }
     if !is_served {
@@ -286,9 +290,17 @@ mod tests {
 
     #[test]
     fn an_announced_prefix_wants_an_address_and_a_listener() {
-        assert_eq!(announced_prefix("192.0.2.0/24", false, true).level, Level::Bad);
-        assert_eq!(announced_prefix("192.0.2.0/24", true, false).level, Level::Bad);
-        assert_eq!(announced_prefix("192.0.2.0/24", true, true).level, Level::Ok);
+        let judged =
+            |prefix: &str, is_here, is_served| announced_prefix(prefix.parse().unwrap(), is_here, is_served);
+        assert_eq!(judged("192.0.2.0/24", false, true).level, Level::Bad);
+        assert_eq!(judged("192.0.2.0/24", true, false).level, Level::Bad);
+        assert_eq!(judged("192.0.2.0/24", true, true).level, Level::Ok);
+        for (prefix, command) in
+            [("192.0.2.0/24", "add ADDRESS/32 dev"), ("2001:db8::/48", "add ADDRESS/128 dev")]
+        {
+            let remedy = judged(prefix, false, true).remedy;
+            assert!(remedy.contains(command), "{remedy}");
+        }
     }
 
     #[test]
