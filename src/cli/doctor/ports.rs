@@ -1,14 +1,16 @@
-//! The listeners' ports: free, or taken by whom.
+//! The ports that the relay listens on, for clients, neighbours and operators: free, or taken by whom.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Socket, Type};
 
-use super::finding::Finding;
+use super::finding::{Finding, Level};
 use super::machine::Machine;
 use crate::config::Config;
 use crate::server::refuse;
+use crate::speaker::bfd;
 
 const CHECK: &str = "ports";
 /// In the kernel's tables of TCP sockets.
@@ -27,8 +29,34 @@ pub(super) fn examine(machine: &Machine, config: &Config) -> Vec<Finding> {
         }
     }
     let others = config.bgp.listen.iter().copied().chain(config.metrics.address);
+    let others = others.chain(config.admin.listen.iter().copied());
     findings.extend(others.map(|address| judge(machine, address, "TCP")));
+    findings.extend(bfd(config).into_iter().map(|address| judge_bfd(machine, address)));
     findings
+}
+
+/// Where BFD's packets will be waited for; passwords make no difference to that.
+fn bfd(config: &Config) -> BTreeSet<SocketAddr> {
+    let settings = config.speaker_settings(&[]);
+    settings.map(|settings| bfd::Settings::of(&settings, 0).listens()).unwrap_or_default()
+}
+
+/// Its ports are the protocol's: there is no choosing another.
+fn judge_bfd(machine: &Machine, address: SocketAddr) -> Finding {
+    let found = judge(machine, address, "UDP");
+    if found.level < Level::Bad || !is_taken(address) {
+        return found;
+    }
+    let port = address.port();
+    let remedy = format!(
+        "BFD has no other port: end the other BFD daemon (`ss -lunp 'sport = :{port}'` shows it), or give the neighbours a local_address that it \
+         does not listen on"
+    );
+    Finding { remedy, ..found }
+}
+
+fn is_taken(address: SocketAddr) -> bool {
+    try_bind(address, "UDP").is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
 fn judge(machine: &Machine, address: SocketAddr, layer: &'static str) -> Finding {
@@ -127,7 +155,6 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::cli::doctor::finding::Level;
     use crate::cli::doctor::machine::tests::machine;
 
     #[test]
@@ -163,5 +190,29 @@ mod tests {
         let found = judge(&Machine::this(), "192.0.2.77:3478".parse().unwrap(), "UDP");
         assert_eq!(found.level, Level::Bad);
         assert!(found.remedy.contains("ip address add 192.0.2.77/32 dev lo"), "{}", found.remedy);
+    }
+
+    #[test]
+    fn ports_for_operators_and_bfd_are_looked_at() {
+        let admin = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (_bfd, address) = (UdpSocket::bind("127.84.9.1:3784").unwrap(), admin.local_addr().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tern.toml");
+        let text = format!(
+            "[admin]\nlisten = [\"{address}\"]\n[[admin.token]]\nid = \"b\"\nrole = \"viewer\"\ntoken_file = \"rest.secret\"\n[[listener]]\naddress = \"127.84.9.1:3478\"\n[[auth.shared_secret]]\nid = \"a\"\nsecret_file = \"rest.secret\"\n\
+             [bgp]\nasn = 64512\nrouter_id = \"10.0.0.1\"\n\
+             [[bgp.neighbor]]\naddress = \"127.84.9.2\"\nasn = 64600\nbfd = true\nlocal_address = \"127.84.9.1\"\n\
+             [[bgp.neighbor]]\naddress = \"127.84.9.3\"\nasn = 64600\nbfd = {{ multihop = true }}\nlocal_address = \"127.84.9.1\"\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        std::fs::write(dir.path().join("rest.secret"), "0123456789abcdef0123456789abcdef").unwrap();
+        let loaded = crate::config::load(&crate::config::Sources::new(Some(path), Vec::new()));
+        let findings = examine(&Machine::this(), &loaded.unwrap().config);
+        let of = |port: &str| findings.iter().find(|finding| finding.what.contains(port)).unwrap();
+        assert_eq!(of(&format!("TCP {address}")).level, Level::Bad);
+        let taken = of("UDP 127.84.9.1:3784");
+        assert_eq!(taken.level, Level::Bad);
+        assert!(taken.remedy.contains("BFD has no other port"), "{}", taken.remedy);
+        assert_eq!(of("UDP 127.84.9.1:4784").level, Level::Ok);
     }
 }

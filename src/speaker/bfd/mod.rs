@@ -18,8 +18,9 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -57,6 +58,13 @@ impl Settings {
             Some(Neighbor { address: neighbor.address, local: sockets.local_address, way })
         });
         Self { neighbors: neighbors.collect(), heartbeat_timeout: settings.heartbeat_timeout, generation }
+    }
+
+    /// Where packets will be waited for, each address once.
+    #[must_use]
+    pub fn listens(&self) -> BTreeSet<SocketAddr> {
+        let neighbors = || self.neighbors.iter().flatten();
+        neighbors().map(|neighbor| neighbor.listens(neighbors())).collect()
     }
 }
 
