@@ -50,7 +50,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let config = load(args)?;
     let machine = Machine::this();
     if args.sysctl {
-        return print(&sysctl::file(config.as_ref().map(|loaded| &loaded.config)));
+        return print(&sysctl::file(&machine, config.as_ref().map(|loaded| &loaded.config)));
     }
     let findings = examine(&machine, config.as_ref(), args.stun.as_deref());
     let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);

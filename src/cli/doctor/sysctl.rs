@@ -46,13 +46,15 @@ const WISHES: &[Wish] = &[
     },
 ];
 
+/// One list for the whole machine: whoever writes it replaces what was there.
+const RESERVED: &str = "net.ipv4.ip_local_reserved_ports";
 /// Of the connections that may be tracked; above this the table is as good as full.
 const TRACKED_PERCENT: u64 = 80;
 /// Strict reverse path filtering.
 const STRICT: u64 = 1;
 
-/// The settings as a file for /etc/sysctl.d.
-pub(super) fn file(config: Option<&Config>) -> String {
+/// The settings as a file for /etc/sysctl.d. Ports that `machine` has reserved for others stay reserved.
+pub(super) fn file(machine: &Machine, config: Option<&Config>) -> String {
     let mut text = "# What a Tern relay wants of the kernel; written by `tern doctor --sysctl`.\n\
                     # Install as /etc/sysctl.d/60-tern.conf, then: sysctl --system\n"
         .to_owned();
@@ -60,10 +62,10 @@ pub(super) fn file(config: Option<&Config>) -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n# With less, {}.\n{} = {}\n", wish.why, wish.name, wish.least);
     }
-    let (first, last) = ports(config);
+    let ports = reservation(machine, ports(config));
     let _ = write!(
         text,
-        "\n# Relayed ports are not given to other connections of this machine.\nnet.ipv4.ip_local_reserved_ports = {first}-{last}\n\
+        "\n# Relayed ports are not given to other connections of this machine. It is one list for all programs.\n{RESERVED} = {ports}\n\
          \n# An anycast address lies on lo, and packets to it come and go by different interfaces.\n\
          net.ipv4.conf.all.rp_filter = 2\nnet.ipv4.conf.default.rp_filter = 2\n"
     );
@@ -74,7 +76,7 @@ pub(super) fn examine(machine: &Machine, config: Option<&Config>) -> Vec<Finding
     let mut findings: Vec<_> = WISHES.iter().filter_map(|wish| judge(machine, wish)).collect();
     findings.push(overlap(machine, ports(config)));
     findings.extend(reverse_path(machine, config.is_some_and(|config| !config.announce.prefix.is_empty())));
-    findings.extend(tracking(machine));
+    findings.extend(tracking(machine, config));
     findings
 }
 
@@ -104,7 +106,8 @@ fn overlap(machine: &Machine, (first, last): (u16, u16)) -> Finding {
     else {
         return Finding::unknown(CHECK, format!("{name} cannot be read"), format!("sysctl {name}"));
     };
-    let reserved = machine.sysctl("net.ipv4.ip_local_reserved_ports").unwrap_or_default();
+    let reserved = reserved(machine);
+    let wanted = (first, last);
     let (first, last) = (u64::from(first), u64::from(last));
     let taken = (first.max(low), last.min(high));
     if taken.0 > taken.1 || covers(&reserved, taken) {
@@ -119,25 +122,44 @@ fn overlap(machine: &Machine, (first, last): (u16, u16)) -> Finding {
             "other connections of this machine may get the relayed ports {}-{} ({name})",
             taken.0, taken.1
         ),
-        format!("sysctl -w net.ipv4.ip_local_reserved_ports={first}-{last}"),
+        format!("sysctl -w {RESERVED}={}", reservation(machine, wanted)),
     )
 }
 
-/// Whether a list such as "1000-2000,3000" has all of them.
-fn covers(list: &str, (first, last): (u64, u64)) -> bool {
+/// What the machine keeps from its own connections, in the list's form "1000-2000,3000", ascending and joined.
+fn reserved(machine: &Machine) -> Vec<(u64, u64)> {
     let range = |text: &str| -> Option<(u64, u64)> {
         let (low, high) = text.split_once('-').unwrap_or((text, text));
         Some((low.trim().parse().ok()?, high.trim().parse().ok()?))
     };
-    let mut ranges: Vec<_> = list.split(',').filter_map(range).collect();
+    join(machine.sysctl(RESERVED).unwrap_or_default().split(',').filter_map(range).collect())
+}
+
+fn join(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     ranges.sort_unstable();
-    let mut next = first;
+    let mut joined: Vec<(u64, u64)> = Vec::new();
     for (low, high) in ranges {
-        if low <= next && high >= next {
-            next = high + 1;
+        match joined.last_mut() {
+            Some((_, end)) if low <= end.saturating_add(1) => *end = high.max(*end),
+            _ => joined.push((low, high)),
         }
     }
-    next > last
+    joined
+}
+
+/// The list that has these ports, too.
+fn reservation(machine: &Machine, (first, last): (u16, u16)) -> String {
+    let mut ranges = reserved(machine);
+    ranges.push((first.into(), last.into()));
+    let word = |(low, high): &(u64, u64)| {
+        if low == high { low.to_string() } else { format!("{low}-{high}") }
+    };
+    join(ranges).iter().map(word).collect::<Vec<_>>().join(",")
+}
+
+/// Whether one of the joined ranges has all of them.
+fn covers(ranges: &[(u64, u64)], (first, last): (u64, u64)) -> bool {
+    ranges.iter().any(|(low, high)| *low <= first && last <= *high)
 }
 
 /// The greater of "all" and the interface's own holds.
@@ -169,12 +191,14 @@ fn reverse_path(machine: &Machine, is_anycast: bool) -> Option<Finding> {
     })
 }
 
-fn tracking(machine: &Machine) -> Option<Finding> {
+fn tracking(machine: &Machine, config: Option<&Config>) -> Option<Finding> {
     let number =
         |name: &str| machine.numbers(&format!("net.netfilter.nf_conntrack_{name}"))?.first().copied();
     let (count, most) = (number("count")?, number("max")?);
-    let remedy = "do not track the relay's packets: nft add table ip tern; nft add chain ip tern pre '{ type filter hook prerouting priority raw; }'; \
-                  nft add rule ip tern pre udp dport { 3478, 49152-65535 } notrack; or raise it: sysctl -w net.netfilter.nf_conntrack_max=1048576";
+    let remedy = format!(
+        "do not track the relay's packets: {}; or raise it: sysctl -w net.netfilter.nf_conntrack_max=1048576",
+        untracked(config)
+    );
     Some(if count * 100 >= most * TRACKED_PERCENT {
         Finding::bad(
             "conntrack",
@@ -192,11 +216,39 @@ fn tracking(machine: &Machine) -> Option<Finding> {
     })
 }
 
+/// The command that keeps the relay's packets out of the table: in both families, those that come and those that go, to and from
+/// the ports of listeners and of relayed addresses. A firewall that goes by states sees them as untracked.
+fn untracked(config: Option<&Config>) -> String {
+    let default = [3478, 5349];
+    let mut listeners: Vec<u16> = config.map_or(default.to_vec(), |config| {
+        config.listener.iter().map(|listener| listener.address.port()).collect()
+    });
+    listeners.sort_unstable();
+    listeners.dedup();
+    let (first, last) = ports(config);
+    let outside = listeners.into_iter().filter(|port| !(first..=last).contains(port));
+    let mut all: Vec<_> = outside.map(|port| port.to_string()).collect();
+    all.push(format!("{first}-{last}"));
+    let ports = all.join(", ");
+    let chain = |name: &str, hook: &str, side: &str| {
+        format!(
+            "chain {name} {{ type filter hook {hook} priority raw; meta l4proto {{ tcp, udp }} th {side} {{ {ports} }} notrack; }};"
+        )
+    };
+    format!(
+        "nft 'table inet tern_untracked {{ {} {} }}' (rules such as `ct state established accept` do not match them: accept these ports by number)",
+        chain("incoming", "prerouting", "dport"),
+        chain("outgoing", "output", "sport")
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::doctor::finding::Level;
     use crate::cli::doctor::machine::tests::machine;
+    use crate::config::{Listener, PortRange};
+    use crate::route::Transport;
 
     #[test]
     fn a_setting_below_the_table_is_named_with_the_command() {
@@ -210,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_file_has_every_setting_of_the_table() {
-        let text = file(None);
+        let text = file(&machine(&[]).1, None);
         for wish in WISHES {
             assert!(text.contains(&format!("\n{} = {}\n", wish.name, wish.least)), "{text}");
         }
@@ -235,6 +287,19 @@ mod tests {
     }
 
     #[test]
+    fn ports_that_others_have_reserved_stay_reserved() {
+        let (_dir, machine) = machine(&[
+            ("proc/sys/net/ipv4/ip_local_port_range", "32768\t60999"),
+            ("proc/sys/net/ipv4/ip_local_reserved_ports", "8080,49000-49151,60000-61000\n"),
+        ]);
+        let wanted = "net.ipv4.ip_local_reserved_ports";
+        let found = overlap(&machine, (50_000, 50_999));
+        assert_eq!(found.remedy, format!("sysctl -w {wanted}=8080,49000-49151,50000-50999,60000-61000"));
+        let text = file(&machine, None);
+        assert!(text.contains(&format!("\n{wanted} = 8080,49000-65535\n")), "{text}");
+    }
+
+    #[test]
     fn strict_reverse_paths_matter_where_a_prefix_is_announced() {
         let (_dir, machine) = machine(&[
             ("proc/sys/net/ipv4/conf/all/rp_filter", "0"),
@@ -255,11 +320,36 @@ mod tests {
                 ("proc/sys/net/netfilter/nf_conntrack_count", count),
                 ("proc/sys/net/netfilter/nf_conntrack_max", most),
             ]);
-            tracking(&machine).unwrap().level
+            tracking(&machine, None).unwrap().level
         };
         assert_eq!(level("900", "1000"), Level::Bad);
         assert_eq!(level("5", "65536"), Level::Warning);
         assert_eq!(level("5", "1048576"), Level::Ok);
-        assert_eq!(tracking(&machine(&[]).1), None);
+        assert_eq!(tracking(&machine(&[]).1, None), None);
+    }
+
+    #[test]
+    fn what_is_not_tracked_is_what_comes_to_and_goes_from_the_configured_ports() {
+        let listener = |address: &str| Listener::new(address.parse().unwrap(), &[Transport::Udp]);
+        let mut config = Config {
+            listener: vec![
+                listener("192.0.2.1:3479"),
+                listener("[2001:db8::1]:443"),
+                listener("192.0.2.1:443"),
+            ],
+            ..Config::default()
+        };
+        config.relay.ports = PortRange { first: 20_000, last: 29_999 };
+        let command = untracked(Some(&config));
+        for part in [
+            "table inet ",
+            "hook prerouting",
+            "th dport { 443, 3479, 20000-29999 }",
+            "hook output",
+            "th sport { 443, 3479, 20000-29999 }",
+        ] {
+            assert!(command.contains(part), "{part}: {command}");
+        }
+        assert!(untracked(None).contains("{ 3478, 5349, 49152-65535 }"));
     }
 }
