@@ -101,6 +101,8 @@ pub enum Event {
         from: FiveTuple,
         /// Where it is now.
         to: FiveTuple,
+        /// A test call of the relay itself.
+        is_probe: bool,
     },
 }
 

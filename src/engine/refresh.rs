@@ -162,13 +162,14 @@ impl Engine {
         };
         let old = std::mem::replace(&mut allocation.client, client);
         let (relays, owner, first) = (allocation.relays, allocation.owner(), allocation.first_relay());
+        let is_probe = allocation.session.is_probe();
         self.unlist(old, key);
         self.list(client, key);
         for relay in relays.iter().flatten() {
             self.push(Action::Route(Delta::MoveRelay { relay: *relay, client }));
         }
         if let Some(relay) = first {
-            self.event(Event::Moved { relay, owner, from: old.tuple, to: client.tuple });
+            self.event(Event::Moved { relay, owner, from: old.tuple, to: client.tuple, is_probe });
         }
     }
 

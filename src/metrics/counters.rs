@@ -149,6 +149,8 @@ pub struct Counters {
     released: Row<{ RELEASES.len() }>,
     allocated: ByFlow,
     allocations: ByFlow,
+    test_allocated: Counter,
+    test_allocations: Counter,
     authentications: [Row<{ AuthResult::ALL.len() }>; AuthMethod::ALL.len()],
     moved: Counter,
     shed: Counter,
@@ -239,6 +241,11 @@ impl Counters {
                     row.add(result as usize, 1);
                 }
             }
+            Event::Allocated { is_probe: true, .. } => {
+                self.test_allocated.add(1);
+                self.test_allocations.add(1);
+            }
+            Event::Released { is_probe: true, .. } => self.test_allocations.take_one(),
             Event::Allocated { tuple, .. } => {
                 self.allocated.of(&tuple).add(1);
                 self.allocations.of(&tuple).add(1);
@@ -247,6 +254,7 @@ impl Counters {
                 self.released.add(release_index(cause), 1);
                 self.allocations.of(&tuple).take_one();
             }
+            Event::Moved { is_probe: true, .. } => {}
             Event::Moved { from, to, .. } => {
                 self.moved.add(1);
                 self.allocations.of(&from).take_one();
@@ -303,6 +311,8 @@ impl Counters {
         }
         self.allocated.each(|transport, family, value| show("allocated", transport, family, value));
         self.allocations.each(|transport, family, value| show("allocations", transport, family, value));
+        show("self_test_allocated", "", "", self.test_allocated.value());
+        show("self_test_allocations", "", "", self.test_allocations.value());
         show("moved", "", "", self.moved.value());
         for (method, row) in AuthMethod::ALL.iter().zip(&self.authentications) {
             for (result, counter) in AuthResult::ALL.iter().zip(&row.0) {
@@ -391,7 +401,7 @@ mod tests {
         counters.event(&Event::Allocated { relay, tuple: v4, owner, is_probe: false });
         counters.event(&Event::Allocated { relay, tuple: v4, owner, is_probe: false });
         assert_eq!((live("udp", "ipv4"), live("tls", "ipv6")), ((2, 2), (0, 2)));
-        counters.event(&Event::Moved { relay, owner, from: v4, to: v6 });
+        counters.event(&Event::Moved { relay, owner, from: v4, to: v6, is_probe: false });
         assert_eq!((live("udp", "ipv4"), live("tls", "ipv6")), ((1, 2), (1, 2)));
         counters.event(&Event::Released {
             relay,
@@ -406,6 +416,25 @@ mod tests {
         let mut totals = Totals::default();
         totals.add(&counters);
         assert_eq!(totals.value_of("allocated", "udp", "ipv4"), 2);
+    }
+
+    #[test]
+    fn the_relay_s_own_test_calls_are_no_calls() {
+        let tuple = tuple("192.0.2.9:1", Transport::Udp);
+        let (relay, owner, is_probe) = (RelayId(1), OwnerId(2), true);
+        let counters = Counters::default();
+        let values = |families: [&str; 5]| {
+            let mut totals = Totals::default();
+            totals.add(&counters);
+            families.map(|family| totals.value(family, ""))
+        };
+        let families =
+            ["allocated", "allocations", "released", "self_test_allocated", "self_test_allocations"];
+        counters.event(&Event::Allocated { relay, tuple, owner, is_probe });
+        counters.event(&Event::Allocated { relay, tuple, owner, is_probe });
+        let (began, cause) = (UnixTime(0), ReleaseCause::Client);
+        counters.event(&Event::Released { relay, second: None, tuple, owner, began, cause, is_probe });
+        assert_eq!(values(families), [0, 0, 0, 2, 1]);
     }
 
     #[test]

@@ -56,6 +56,17 @@ pub(super) static SHOWN: &[Shown] = &[
         &["transport", "family"],
         "Allocations that came into being, by the transport and address family of their client.",
     ),
+    gauge(
+        "self_test_allocations",
+        "tern_self_test_allocations",
+        "Allocations of the relay's own test calls now; they are no part of tern_allocations.",
+    ),
+    counter(
+        "self_test_allocated",
+        "tern_self_test_allocations_opened_total",
+        &[],
+        "Allocations of the relay's own test calls; they are no part of tern_allocations_opened_total.",
+    ),
     counter(
         "authentications",
         "tern_authentications_total",

@@ -38,7 +38,7 @@ impl Worker {
             Event::RefreshedLate { relay, tuple, owner, left } => {
                 self.entry(&tuple, owner.0, Some(relay), What::RefreshedLate { left })
             }
-            Event::Moved { relay, owner, from, to } => {
+            Event::Moved { relay, owner, from, to, is_probe: false } => {
                 self.entry(&to, owner.0, Some(relay), What::Moved { from: from.client })
             }
             Event::Released { relay, second, tuple, owner, began, cause, is_probe: false } => {
@@ -56,6 +56,7 @@ impl Worker {
                 self.entry(&tuple, owner.0, Some(relay), What::Released(Box::new(ending)))
             }
             Event::Allocated { is_probe: true, .. }
+            | Event::Moved { is_probe: true, .. }
             | Event::Released { is_probe: true, .. }
             | Event::Authenticated { .. }
             | Event::Challenged { .. }
