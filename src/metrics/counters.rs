@@ -265,6 +265,31 @@ impl Counters {
         }
     }
 
+    /// Its worker has died: nothing that there was is there any more. To be called on its thread.
+    pub fn clear_levels(&self) {
+        for level in self.levels() {
+            level.set(0);
+        }
+        self.quality.clear_levels();
+    }
+
+    /// What goes up and down.
+    pub(super) fn levels(&self) -> impl Iterator<Item = &Counter> {
+        let own = [
+            &self.test_allocations,
+            &self.connections,
+            &self.dtls_sessions,
+            &self.peer_connections,
+            &self.mailbox_messages,
+            &self.mailbox_bytes,
+            &self.queued_bytes,
+            &self.piped_bytes,
+            &self.leases,
+            &self.overloaded,
+        ];
+        self.allocations.0.iter().flatten().chain(own)
+    }
+
     /// What was lost for this reason.
     #[must_use]
     pub fn lost(&self, loss: Loss) -> u64 {

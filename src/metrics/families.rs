@@ -197,7 +197,8 @@ fn connection_losses() -> impl Iterator<Item = Loss> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Counters;
+    use super::super::sums::Kind;
+    use super::super::{Counters, Path};
     use super::*;
 
     #[test]
@@ -207,6 +208,19 @@ mod tests {
             let labels = [label, second].iter().filter(|label| !label.is_empty()).count();
             assert_eq!(if shown.per_worker { 0 } else { shown.family.labels.len() }, labels, "{key}");
         });
+    }
+
+    #[test]
+    fn a_dead_worker_leaves_its_counts_and_no_levels() {
+        let counters = Counters::default();
+        let is_gauge = |key, label| find(key, label).unwrap().family.kind == Kind::Gauge;
+        counters.levels().for_each(|level| level.set(1));
+        counters.each(|key, label, _, value| assert_eq!(value == 1, is_gauge(key, label), "{key}"));
+        counters.quality.open();
+        counters.pass(Path::ToPeer, 160);
+        counters.clear_levels();
+        counters.each(|key, label, _, value| assert!(value == 0 || !is_gauge(key, label), "{key}"));
+        assert_eq!((counters.passed(Path::ToPeer), counters.quality.sessions()), (1, 0));
     }
 
     #[test]

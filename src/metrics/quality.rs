@@ -82,6 +82,10 @@ impl QualityCounters {
         self.sessions.set(self.sessions.value().saturating_sub(1));
     }
 
+    pub(super) fn clear_levels(&self) {
+        self.sessions.set(0);
+    }
+
     /// Sessions now.
     #[must_use]
     pub fn sessions(&self) -> u64 {

@@ -196,12 +196,14 @@ impl Drop for Alive {
 
 fn live(parts: Parts, ready: SyncSender<io::Result<()>>, alive: Alive, deaths: &Deaths) {
     let (worker, directory) = (parts.index, Arc::clone(&parts.directory));
-    let mailboxes = Arc::clone(&parts.mailboxes);
+    let (mailboxes, counters) = (Arc::clone(&parts.mailboxes), Arc::clone(&parts.counters));
     let own = parts.listeners.iter().filter_map(Listener::udp);
     let sockets = own.map(|(listener, socket)| (listener, socket.clone())).collect();
     // What it owned is dropped with it; what it shares are numbers and maps, whole after every call.
     let end = catch_unwind(AssertUnwindSafe(move || serve(parts, &ready)));
     let Some(reason) = reason(end) else { return };
+    // Else its calls would count for as long as the relay runs, and a drain would never end.
+    counters.clear_levels();
     drop(alive);
     directory.forget(worker);
     deaths.note(DeadWorker { worker, reason }, sockets, &mailboxes);

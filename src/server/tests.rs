@@ -3,6 +3,8 @@
 use super::*;
 use crate::config::{self, Process, Sources};
 use crate::engine::auth::FleetKey;
+use crate::engine::{Event, OwnerId};
+use crate::route::{Endpoint, FiveTuple, RelayId};
 use crate::wire::stun::{AttributeType, Class, Message, Method, TransactionId, Writer, long_term_key_md5};
 
 /// So many that every worker gets some.
@@ -102,6 +104,23 @@ fn a_dead_worker_is_told_with_its_reason_and_the_others_go_on() {
     assert!(!server.is_serving());
     assert_eq!(server.dead_workers().iter().map(|dead| dead.worker).collect::<Vec<_>>(), [1, 0, 2]);
     server.stop();
+}
+
+#[test]
+fn calls_of_a_dead_worker_are_not_counted_as_going_on() {
+    let server = Server::start(settings(2)).unwrap();
+    let end: Endpoint = SocketAddr::from(([192, 0, 2, 1], 9)).into();
+    let tuple = FiveTuple { client: end, server: end, transport: Transport::Udp };
+    for worker in &server.workers {
+        let (relay, owner) = (RelayId(1), OwnerId(2));
+        worker.counters.event(&Event::Allocated { relay, tuple, owner, is_probe: false });
+        worker.counters.quality.open();
+    }
+    server.kill(1);
+    let totals = server.counters();
+    assert_eq!((totals.value("allocations", ""), totals.value("allocated", "")), (1, 2));
+    let media: u64 = server.metrics().iter().map(|worker| worker.counters.quality.sessions()).sum();
+    assert_eq!(media, 1);
 }
 
 #[test]
