@@ -33,7 +33,7 @@ async fn hang(State(desk): State<Desk>, body: String) -> Response {
         Err(text) => return bad_request(&text),
     };
     let time = Duration::from_millis(illness.milliseconds.min(LONGEST));
-    desk.answer(move |operations| operations.hang(illness.worker, time)).await
+    desk.change(move |operations| operations.hang(illness.worker, time)).await
 }
 
 /// The control runtime does nothing else meanwhile. That is the point.
@@ -41,7 +41,7 @@ async fn stall(State(desk): State<Desk>, body: String) -> Response {
     match read_body::<Illness>(&body) {
         Ok(illness) => {
             std::thread::sleep(Duration::from_millis(illness.milliseconds.min(LONGEST)));
-            desk.answer(|_| Ok(())).await
+            desk.change(|_| Ok(())).await
         }
         Err(text) => bad_request(&text),
     }

@@ -101,7 +101,7 @@ pub(super) async fn drain(State(desk): State<Desk>, body: String) -> Response {
         return Refusal::Wrong(text).into_response();
     }
     let asked = desk.clone();
-    desk.answer(move |operations: &dyn Operations| {
+    desk.change(move |operations: &dyn Operations| {
         let before = known(operations.report())?;
         let others = before.as_ref().and_then(|report| report.health.others);
         if others == Some(0) && !order.force {
@@ -120,7 +120,7 @@ pub(super) async fn drain(State(desk): State<Desk>, body: String) -> Response {
     responses((status = 200, body = DrainReport), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
 pub(super) async fn undrain(State(desk): State<Desk>) -> Response {
     let asked = desk.clone();
-    desk.answer(move |operations: &dyn Operations| {
+    desk.change(move |operations: &dyn Operations| {
         known(operations.drain(false))?;
         asked.watch.set_drain(None);
         asked.note(EventKind::Drain, "the relay takes calls as before");
@@ -272,15 +272,12 @@ pub(super) async fn verify(State(desk): State<Desk>, body: String) -> Response {
         Err(text) => return bad_request(&text),
     };
     let engine = desk.engine.load_full();
-    let verified = tokio::task::spawn_blocking(move || {
-        let Some(engine) = engine else { return VerifyReport::default() };
+    desk.change(move |_: &dyn Operations| {
+        let Some(engine) = engine else { return Ok(VerifyReport::default()) };
         let realms: Vec<_> = engine.listeners.iter().map(|listener| listener.realm.to_string()).collect();
-        judge(engine.auth.credentials(), &realms, &wish)
-    });
-    match verified.await {
-        Ok(report) => json_response(StatusCode::OK, &report),
-        Err(_) => super::answer::defect(),
-    }
+        Ok(judge(engine.auth.credentials(), &realms, &wish))
+    })
+    .await
 }
 
 fn judge(credentials: &Credentials, realms: &[String], wish: &VerifyWish) -> VerifyReport {

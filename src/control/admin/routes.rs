@@ -33,12 +33,17 @@ use crate::wire::bgp::Prefix;
 
 /// Questions at a time that wait for another thread.
 const WAITING_MAX: usize = 16;
+/// Changes at a time that do, besides: however many ask, an operator can act.
+const CHANGING_MAX: usize = 8;
 
 /// What every handler has.
 #[derive(Clone)]
 pub struct Desk {
     operations: Arc<dyn Operations>,
+    /// For what is read.
     room: Arc<Semaphore>,
+    /// For what is changed.
+    changing: Arc<Semaphore>,
     pub(super) gate: Arc<Gate>,
     pub(super) changes: Arc<Changes>,
     pub(super) probes: Arc<Probes>,
@@ -137,6 +142,7 @@ impl Desk {
         Self {
             operations: parts.operations,
             room: Arc::new(Semaphore::new(WAITING_MAX)),
+            changing: Arc::new(Semaphore::new(CHANGING_MAX)),
             gate: Arc::new(Gate::new(parts.access)),
             changes: Arc::new(Changes::new(Arc::clone(&parts.watch))),
             probes: Arc::default(),
@@ -229,7 +235,7 @@ pub(super) async fn health(State(desk): State<Desk>) -> Response {
 /// The neighbours, and what they are told.
 #[utoipa::path(get, path = "/v1/bgp", tag = "announcements", responses((status = 200, body = Report), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
 pub(super) async fn bgp(State(desk): State<Desk>) -> Response {
-    desk.report_after(|_| Ok(())).await
+    desk.report().await
 }
 
 /// The sessions of BFD.
@@ -241,7 +247,7 @@ pub(super) async fn bfd(State(desk): State<Desk>) -> Response {
 /// The same, under the name of the command.
 #[utoipa::path(get, path = "/v1/bgp/why", tag = "announcements", responses((status = 200, body = Report), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
 pub(super) async fn why(State(desk): State<Desk>) -> Response {
-    desk.report_after(|_| Ok(())).await
+    desk.report().await
 }
 
 /// Runs every check, then says the chain of rules behind each announcement.
@@ -277,16 +283,21 @@ fn select(body: &str) -> Result<(Option<Prefix>, bool), String> {
 }
 
 impl Desk {
+    /// How the relay stands.
+    async fn report(&self) -> Response {
+        self.answer(Operations::report).await
+    }
+
     /// Does `change`, then says how the relay stands.
     async fn report_after(
         &self,
         change: impl FnOnce(&dyn Operations) -> Result<(), Refusal> + Send + 'static,
     ) -> Response {
-        let report = move |operations: &dyn Operations| -> Result<Report, Refusal> {
+        self.change(move |operations| {
             change(operations)?;
             operations.report()
-        };
-        self.answer(report).await
+        })
+        .await
     }
 
     /// Asks on a thread that may wait.
@@ -294,11 +305,33 @@ impl Desk {
         &self,
         ask: impl FnOnce(&dyn Operations) -> Result<T, Refusal> + Send + 'static,
     ) -> Response {
-        let Ok(_place) = self.room.acquire().await else {
+        self.wait(&self.room, ask).await
+    }
+
+    /// The same for what changes something: it does not stand behind those who read.
+    pub(super) async fn change<T: Serialize + Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Operations) -> Result<T, Refusal> + Send + 'static,
+    ) -> Response {
+        self.wait(&self.changing, ask).await
+    }
+
+    /// The place is the thread's: it is taken for as long as the thread works, even if whoever asked has hung up.
+    async fn wait<T: Serialize + Send + 'static>(
+        &self,
+        room: &Arc<Semaphore>,
+        ask: impl FnOnce(&dyn Operations) -> Result<T, Refusal> + Send + 'static,
+    ) -> Response {
+        let Ok(place) = Arc::clone(room).acquire_owned().await else {
             return refuse(StatusCode::SERVICE_UNAVAILABLE, "busy", "the relay stops");
         };
         let operations = Arc::clone(&self.operations);
-        match tokio::task::spawn_blocking(move || ask(&*operations)).await {
+        let working = tokio::task::spawn_blocking(move || {
+            let answer = ask(&*operations);
+            drop(place);
+            answer
+        });
+        match working.await {
             Ok(Ok(value)) => json_response(StatusCode::OK, &value),
             Ok(Err(refusal)) => refusal.into_response(),
             Err(_) => defect(),

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{bad_request, defect, json_response};
+use super::answer::{bad_request, defect};
 use super::report::{
     DscpChange, LegFigures, SecondAddress, SessionMedia, SessionPage, SessionReport, SessionRow,
     SessionTraffic,
@@ -187,10 +187,7 @@ pub(super) async fn list(State(desk): State<Desk>, uri: Uri) -> Response {
         Err(response) => return response,
     };
     let calls = Arc::clone(&desk.calls);
-    match tokio::task::spawn_blocking(move || query.answer(&copy, &*calls)).await {
-        Ok(page) => json_response(StatusCode::OK, &page),
-        Err(_) => defect(),
-    }
+    desk.answer(move |_: &dyn Operations| Ok(query.answer(&copy, &*calls))).await
 }
 
 /// One allocation, with the history of its media.
@@ -211,7 +208,7 @@ pub(super) async fn show(State(desk): State<Desk>, Path(id): Path<String>) -> Re
     responses((status = 200, body = EndedCall), (status = "4XX", body = super::ErrorReport)))]
 pub(super) async fn end(State(desk): State<Desk>, Path(id): Path<String>) -> Response {
     let calls = Arc::clone(&desk.calls);
-    desk.answer(move |_: &dyn Operations| {
+    desk.change(move |_: &dyn Operations| {
         let name = id.parse().map_err(|_| unknown(&id))?;
         if calls.end(name) { Ok(EndedCall { ended: id }) } else { Err(unknown(&id)) }
     })
@@ -225,16 +222,21 @@ fn unknown(id: &str) -> Refusal {
 
 /// All calls, as they were at most a second ago.
 pub(super) async fn copy(desk: &Desk) -> Result<Arc<Copy>, Response> {
-    let mut last = desk.copy.lock().await;
-    let now = Clock::new().now();
-    if let Some(copy) = last.as_ref().filter(|copy| now.time.since(copy.at) < FRESH) {
+    let mut last = Arc::clone(&desk.copy).lock_owned().await;
+    let now = Clock::new().now().time;
+    if let Some(copy) = last.as_ref().filter(|copy| now.since(copy.at) < FRESH) {
         return Ok(Arc::clone(copy));
     }
     let calls = Arc::clone(&desk.calls);
-    let rows = tokio::task::spawn_blocking(move || calls.rows()).await.map_err(|_| defect())?;
-    let copy = Arc::new(Copy { at: now.time, taken: now.unix, rows });
-    *last = Some(Arc::clone(&copy));
-    Ok(copy)
+    // Seen through to its end: if whoever asked hangs up, the next one waits for this look and not beside it for another.
+    let looking = tokio::spawn(async move {
+        let rows = tokio::task::spawn_blocking(move || calls.rows()).await.map_err(|_| defect())?;
+        let now = Clock::new().now();
+        let copy = Arc::new(Copy { at: now.time, taken: now.unix, rows });
+        *last = Some(Arc::clone(&copy));
+        Ok(copy)
+    });
+    looking.await.unwrap_or_else(|_| Err(defect()))
 }
 
 impl Copy {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+mod bounds;
 mod remote;
 
 use serde_json::{Value, json};
