@@ -42,9 +42,12 @@ pub(super) async fn live(State(desk): State<Desk>) -> Response {
     let mut last = desk.probes.live.lock().await;
     let lives = match *last {
         Some((at, lives)) if is_fresh(at) => lives,
-        Some(_) | None => any_beats(&desk.hearts).await,
+        Some(_) | None => {
+            let lives = any_beats(&desk.hearts).await;
+            *last = Some((now(), lives));
+            lives
+        }
     };
-    *last = Some((now(), lives));
     if lives {
         json_response(StatusCode::OK, &serde_json::json!({ "live": true }))
     } else {

@@ -234,6 +234,34 @@ fn what_is_too_long_is_refused() {
     assert!(served.told().is_empty());
 }
 
+#[tokio::test]
+async fn a_worker_that_stops_is_seen_however_often_somebody_asks() {
+    use crate::metrics::Pulse;
+    use crate::net::poll::Waker;
+    let pulse = Arc::<Pulse>::default();
+    let heart = Heart::new(0, Arc::clone(&pulse), Waker::new().unwrap());
+    let operations: Arc<dyn Operations> = Arc::<Stub>::default();
+    let desk = Desk::new(Parts { hearts: vec![heart], ..Parts::new(Access::with_group(None), operations) });
+    let ask = || async { probes::live(axum::extract::State(desk.clone())).await.status() };
+    let turning = async {
+        loop {
+            pulse.answer(pulse.question());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        status = ask() => assert_eq!(status, 200),
+        () = turning => {}
+    }
+    // More often than an answer grows old.
+    let seen = async {
+        while ask().await == 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), seen).await.expect("it says that it is dead");
+}
+
 #[test]
 fn probes_need_no_login_and_say_why_no_calls_are_wanted() {
     let served = Served::start(Access { own: u32::MAX, ..Access::with_group(None) });
