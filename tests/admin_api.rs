@@ -311,6 +311,16 @@ fn whoever_reads_along_gets_the_whole_first_and_then_what_changes() {
 }
 
 #[test]
+fn whoever_has_read_an_earlier_relay_gets_all_events_of_this_one() {
+    let relay = Relay::start("");
+    let mut stream = UnixStream::connect(relay.socket()).unwrap();
+    write!(stream, "GET /v1/stream HTTP/1.1\r\nHost: tern\r\nLast-Event-ID: 123456\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut lines = BufReader::new(stream).lines().map(|line| line.unwrap());
+    assert!(lines.any(|line| line == "id: 1"));
+}
+
+#[test]
 fn streams_are_few_and_their_places_come_back() {
     let relay = Relay::start("");
     let open = || {

@@ -51,7 +51,9 @@ pub(super) async fn stream(
     };
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let (sender, messages) = mpsc::channel(WAITING);
-    let last = last.unwrap_or_else(|| desk.watch.events(u64::MAX, 0).newest);
+    let newest = desk.watch.events(u64::MAX, 0).newest;
+    // A number that is yet to come is of the relay's life before this one: all that has happened since is new.
+    let last = last.map_or(newest, |last: u64| if last > newest { 0 } else { last });
     let stream =
         Stream { desk, peer, caller, headers, sender, last, status: Map::new(), alerts: None, _place: place };
     tokio::spawn(stream.run());
