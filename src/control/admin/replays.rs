@@ -68,13 +68,10 @@ pub(super) enum Meaning {
 impl Replays {
     /// What `key` means for a request with this fingerprint; if it is new, it is taken.
     pub(super) fn begin(&mut self, now: Time, key: &Key, fingerprint: [u8; 32]) -> Meaning {
-        while self
-            .order
-            .front()
-            .and_then(|key| self.known.get(key))
-            .is_some_and(|known| now.since(known.began) > LIFETIME)
+        let is_over = |known: &Known| known.answer.is_some() && now.since(known.began) > LIFETIME;
+        while let Some(key) = self.order.iter().find(|key| self.known.get(*key).is_some_and(is_over)).cloned()
         {
-            self.forget_oldest();
+            self.forget(&key);
         }
         if let Some(known) = self.known.get(key) {
             return match (&known.answer, known.fingerprint == fingerprint) {
@@ -171,6 +168,18 @@ mod tests {
         replays.finish(&key("running"), StatusCode::OK, &Bytes::from(vec![0; ANSWER_MAX + 1]));
         let kept = Answer { status: StatusCode::OK, body: None };
         assert_eq!(replays.begin(now, &key("running"), [0; 32]), Meaning::Answered(kept));
+    }
+
+    #[test]
+    fn what_has_run_for_longer_than_a_day_is_waited_for_and_keeps_nobody_waiting() {
+        let mut replays = Replays::default();
+        assert_eq!(replays.begin(Time::ZERO, &key("stuck"), [1; 32]), Meaning::New);
+        assert_eq!(replays.begin(Time::ZERO, &key("done"), [1; 32]), Meaning::New);
+        replays.finish(&key("done"), StatusCode::OK, &Bytes::new());
+        let later = Time::ZERO + LIFETIME + Duration::from_secs(1);
+        assert_eq!(replays.begin(later, &key("next"), [1; 32]), Meaning::New);
+        assert_eq!(replays.begin(later, &key("done"), [2; 32]), Meaning::New, "it was forgotten");
+        assert_eq!(replays.begin(later, &key("stuck"), [1; 32]), Meaning::Running);
     }
 
     #[test]
