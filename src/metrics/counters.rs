@@ -182,6 +182,8 @@ pub struct Counters {
     pub records_dropped: Counter,
     /// What the journal was to be told and had no room for.
     pub journal_dropped: Counter,
+    /// What the journal was not told since its client does too much of it.
+    pub journal_left_out: Counter,
     /// Packets on the short cut that a session of another worker did not hear of.
     pub unheard: Counter,
     /// Turns of the worker's loop.
@@ -362,6 +364,7 @@ impl Counters {
         }
         show("records_dropped", "", "", self.records_dropped.value());
         show("journal_dropped", "", "", self.journal_dropped.value());
+        show("journal_left_out", "", "", self.journal_left_out.value());
         show("unheard", "", "", self.unheard.value());
         show("turns", "", "", self.turns.value());
         show("busy_nanoseconds", "", "", self.busy.value());

@@ -164,6 +164,12 @@ pub(super) static SHOWN: &[Shown] = &[
         "Events of calls that the journal has no entry for: too many at once.",
     ),
     counter(
+        "journal_left_out",
+        "tern_left_out_journal_entries_total",
+        &[],
+        "Failed logins and refused requests that the journal has no entry for: a client makes too many of them.",
+    ),
+    counter(
         "unheard",
         "tern_unheard_packets_total",
         &[],

@@ -1,9 +1,11 @@
 //! Tells the journal what happens to clients and their calls: control messages and ends, never packets.
 //!
-//! The journal's channel is bounded, and a full one is no reason to wait: the entry is gone, and counted.
+//! The journal's channel is bounded, and a full one is no reason to wait: the entry is gone, and counted. So that no client
+//! can fill it, what clients may do again and again has a pace ([`super::pace`]).
 
 use std::net::SocketAddr;
 
+use super::pace::Judgement;
 use super::relays::{Passed, Way};
 use super::run::Worker;
 use crate::engine::{Event, Who};
@@ -14,7 +16,7 @@ use crate::route::{FiveTuple, RelayId};
 impl Worker {
     /// What the engine reports, if it is of interest to somebody who asks about a client or a call. Test calls of the
     /// relay itself are, if they fail.
-    pub(super) fn journal(&self, event: &Event) {
+    pub(super) fn journal(&mut self, event: &Event) {
         let entry = match *event {
             Event::Refused { method, code, client, who, relay, fault, peer } => {
                 let (owner, is_proven) = match who {
@@ -24,7 +26,10 @@ impl Worker {
                 };
                 let what = match fault {
                     Some(reason) => What::Rejected { method, code, reason },
-                    None => What::Refused { method, code, peer: peer.map(SocketAddr::into) },
+                    None => {
+                        let (peer, until) = (peer.map(SocketAddr::into), self.now.unix);
+                        What::Refused { method, code, peer, times: 1, until }
+                    }
                 };
                 // What is only claimed is no part of the call that goes on there.
                 let relay = relay.filter(|_| is_proven);
@@ -64,7 +69,18 @@ impl Worker {
             | Event::Served { .. }
             | Event::Shed => return,
         };
-        self.tell_journal(Note::Entry(entry));
+        self.tell_at_a_pace(entry);
+    }
+
+    fn tell_at_a_pace(&mut self, mut entry: Entry) {
+        if let Some(left_out) = self.pace.left_out(self.now.unix) {
+            self.tell_journal(Note::LeftOut(left_out));
+        }
+        match self.pace.judge(&mut entry) {
+            Judgement::Told => self.tell_journal(Note::Entry(entry)),
+            Judgement::Repeated => {}
+            Judgement::LeftOut => self.counters.journal_left_out.add(1),
+        }
     }
 
     /// A call with media has ended.

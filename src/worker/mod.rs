@@ -27,6 +27,7 @@ mod mailbox;
 mod merged;
 mod overload;
 mod owners;
+mod pace;
 mod peers;
 mod pipe;
 mod queues;

@@ -18,6 +18,7 @@ use super::listener::Listener;
 use super::mailbox::{Command, Inbox, Mailbox};
 use super::overload::{Load, Overload};
 use super::owners::Homes;
+use super::pace::Pace;
 use super::peers::Peer;
 use super::queues::Sampling;
 use super::relays::Relays;
@@ -149,6 +150,7 @@ pub(crate) struct Worker {
     pulse: Arc<Pulse>,
     pub(super) records: Sender<Box<EndedSession>>,
     pub(super) notes: SyncSender<Note>,
+    pub(super) pace: Pace,
     /// What other workers are to be told of packets.
     pub(super) outbox: Outbox,
     overload: Overload,
@@ -210,6 +212,7 @@ impl Worker {
             pulse: parts.pulse,
             records: parts.records,
             notes: parts.notes,
+            pace: Pace::new(),
             overload: Overload::new(reading.now.time),
             sampling: Sampling::default(),
             stopping: false,

@@ -51,7 +51,7 @@ fn describe(all: &Explanation) -> String {
     if all.suppressed > 0 {
         let _ = writeln!(
             text,
-            "and {} attempts of clients that had proven nothing, which were too many to keep",
+            "and {} attempts and refused requests of all clients, which were too many to keep",
             all.suppressed
         );
     }

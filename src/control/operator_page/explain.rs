@@ -66,7 +66,7 @@ fn explain(explanation: &Explanation) -> Markup {
             h2 #entries-title { "What has happened" }
             @if entries.is_empty() { p.quiet { "Nothing is remembered." } }
             ol.events { @for entry in entries.iter().rev() { (line(entry)) } }
-            @if *suppressed > 0 { p.hint { (count(*suppressed)) " lines of clients that have proven nothing were not kept: there were too many of them." } }
+            @if *suppressed > 0 { p.hint { (count(*suppressed)) " failed logins and refused requests, of all clients, were not kept: there were too many of them." } }
         }
         section aria-labelledby="ended-title" {
             h2 #ended-title { "Sessions that have ended" }

@@ -50,6 +50,10 @@ pub enum What {
         code: u16,
         /// The peer that may not be reached, if that was the reason.
         peer: Option<Endpoint>,
+        /// How often at least: some of those that come in a row are told.
+        times: u32,
+        /// The last time that is known of.
+        until: UnixTime,
     },
     /// An allocation came into being.
     Allocated {
@@ -120,6 +124,30 @@ impl Entry {
         self.session == Some(id) || second == Some(id)
     }
 
+    /// Takes in what happened again; false if that was something else, or somewhere else.
+    pub(super) fn repeat(&mut self, again: &Self) -> bool {
+        let is_same = self.owner == again.owner
+            && self.session == again.session
+            && (self.client, self.transport) == (again.client, again.transport);
+        match (&mut self.what, &again.what) {
+            (
+                What::Refused { method, code, peer, times, until },
+                What::Refused {
+                    method: next_method,
+                    code: next_code,
+                    peer: next_peer,
+                    times: more,
+                    until: last,
+                },
+            ) if is_same && (&*method, &*code, &*peer) == (next_method, next_code, next_peer) => {
+                *times = times.saturating_add(*more);
+                *until = *last;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Bytes in memory.
     pub(super) fn size(&self) -> usize {
         let more = match &self.what {
@@ -141,12 +169,15 @@ impl fmt::Display for What {
                 let method = method_name(*method);
                 write!(f, "{method} answered {code}: {}", fault(*reason))
             }
-            Self::Refused { method, code, peer: Some(peer) } => {
-                let method = method_name(*method);
-                write!(f, "{method} answered {code} ({}): the peer {peer}", meaning(*code))
-            }
-            Self::Refused { method, code, peer: None } => {
-                write!(f, "{} answered {code} ({})", method_name(*method), meaning(*code))
+            Self::Refused { method, code, peer, times, until } => {
+                write!(f, "{} answered {code} ({})", method_name(*method), meaning(*code))?;
+                if let Some(peer) = peer {
+                    write!(f, ": the peer {peer}")?;
+                }
+                if *times > 1 {
+                    write!(f, "; at least {times} times until {until}")?;
+                }
+                Ok(())
             }
             Self::Allocated { relayed } => write!(f, "allocated {relayed}"),
             Self::RefreshedLate { left } => {
@@ -241,12 +272,19 @@ mod tests {
                 "allocate answered 401: wrong password",
             ),
             (
-                What::Refused { method: 9, code: 403, peer: Some(end("10.0.0.1:5")) },
+                What::Refused {
+                    method: 9,
+                    code: 403,
+                    peer: Some(end("10.0.0.1:5")),
+                    times: 1,
+                    until: UnixTime(0),
+                },
                 "channel_bind answered 403 (forbidden by the peer policy): the peer 10.0.0.1:5",
             ),
             (
-                What::Refused { method: 4, code: 437, peer: None },
-                "refresh answered 437 (there is no such allocation, or already one)",
+                What::Refused { method: 4, code: 437, peer: None, times: 8, until: UnixTime(7) },
+                "refresh answered 437 (there is no such allocation, or already one); at least 8 times until \
+                 1970-01-01T00:00:07Z",
             ),
             (What::Moved { from: end("192.0.2.7:9") }, "moved here from 192.0.2.7:9"),
             (

@@ -1,9 +1,10 @@
 //! What has happened to calls lately, so that somebody who asks why one was bad or never came to be gets an answer.
 //!
 //! Workers tell of events by a bounded channel and never wait ([`Note`]); what finds it full is counted and gone. The
-//! [`Journal`] keeps a bounded number of bytes of them, the newest. Users stand in it as numbers, never by name. What
-//! clients have done who have proven nothing is kept apart and under a rate of its own: whoever floods the relay with bad
-//! passwords pushes out nothing that belongs to a call.
+//! [`Journal`] keeps a bounded number of bytes of them, the newest. Users stand in it as numbers, never by name. There are
+//! rings apart for the begin and end of calls, for what clients may do again and again with them, such as being refused, and
+//! for what clients have done who have proven nothing: whoever floods the relay with bad passwords or with bad requests
+//! pushes out no call.
 
 mod ended;
 mod entry;

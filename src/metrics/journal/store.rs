@@ -9,17 +9,22 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::super::session::SessionId;
-use super::{EndedCall, Entry};
+use super::{EndedCall, Entry, What};
 use crate::time::UnixTime;
 
 /// Notes that may wait for the journal: a quarter of a second of 16,000 events each.
 const NOTES: usize = 4096;
-/// Bytes of entries of clients that have proven who they are: some 60,000.
-const PROVEN: usize = 8 << 20;
+/// Bytes of entries that tell of the begin or the end of a call: some 40,000.
+const CALLS: usize = 6 << 20;
+/// Of what else clients have done that have proven who they are.
+const DOINGS: usize = 2 << 20;
 /// Of those that have not.
 const UNPROVEN: usize = 1 << 20;
 /// Of calls that have ended.
 const ENDED: usize = 16 << 20;
+/// How long the same again is a part of what is there, in seconds, and among how many of the newest it is looked for.
+const SAME: u64 = 60;
+const NEWEST: usize = 64;
 /// Entries per second of clients that have proven nothing.
 const UNPROVEN_RATE: u32 = 50;
 /// Entries and ended calls that one answer has at most, the newest.
@@ -34,6 +39,8 @@ pub enum Note {
     Entry(Entry),
     /// A call with media has ended.
     Ended(Box<EndedCall>),
+    /// So many entries were left out: their clients did too much.
+    LeftOut(u32),
 }
 
 /// Whom or what a story is about.
@@ -54,7 +61,7 @@ pub struct Story {
     pub entries: Vec<Entry>,
     /// Calls that have ended, the oldest first.
     pub ended: Vec<Arc<EndedCall>>,
-    /// How many entries of unproven clients were not kept since there were too many: of all, not of this story.
+    /// How many failed logins and refusals were not kept since there were too many: of all clients, not of this story.
     pub suppressed: u64,
 }
 
@@ -80,8 +87,9 @@ impl Collector {
 #[derive(Debug)]
 struct State {
     notes: Receiver<Note>,
-    /// Entries in the order in which they were told, which one number goes through in both rings.
-    proven: Ring<(u64, Entry)>,
+    /// Entries in the order in which they were told, which one number goes through in all rings.
+    calls: Ring<(u64, Entry)>,
+    doings: Ring<(u64, Entry)>,
     unproven: Ring<(u64, Entry)>,
     told: u64,
     ended: Ring<Arc<EndedCall>>,
@@ -97,7 +105,8 @@ impl Journal {
         let (sender, notes) = sync_channel(NOTES);
         let state = State {
             notes,
-            proven: Ring::new(PROVEN),
+            calls: Ring::new(CALLS),
+            doings: Ring::new(DOINGS),
             unproven: Ring::new(UNPROVEN),
             told: 0,
             ended: Ring::new(ENDED),
@@ -136,7 +145,8 @@ impl Journal {
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         let state = self.state();
-        (state.proven.bytes + state.unproven.bytes + state.ended.bytes, PROVEN + UNPROVEN + ENDED)
+        let entries = state.calls.bytes + state.doings.bytes + state.unproven.bytes;
+        (entries + state.ended.bytes, CALLS + DOINGS + UNPROVEN + ENDED)
     }
 
     /// It is whole after each statement that changes it: a panic meanwhile would not spoil it.
@@ -155,13 +165,28 @@ impl State {
                     let size = ended.size();
                     self.ended.push(Arc::new(*ended), size);
                 }
-                Note::Entry(entry) if entry.is_proven => {
-                    let (size, number) = (entry.size(), self.next_number());
-                    self.proven.push((number, entry), size);
-                }
+                Note::Entry(entry) if entry.is_proven => self.take(entry),
                 Note::Entry(entry) => self.admit(entry),
+                Note::LeftOut(entries) => self.suppressed = self.suppressed.saturating_add(entries.into()),
             }
         }
+    }
+
+    fn take(&mut self, entry: Entry) {
+        let is_of_call = matches!(entry.what, What::Allocated { .. } | What::Released(_));
+        if !is_of_call && self.fold(&entry) {
+            return;
+        }
+        let (size, number) = (entry.size(), self.next_number());
+        let ring = if is_of_call { &mut self.calls } else { &mut self.doings };
+        ring.push((number, entry), size);
+    }
+
+    /// What has just happened to this client before needs no line of its own.
+    fn fold(&mut self, again: &Entry) -> bool {
+        let newest = self.doings.newest_mut().take(NEWEST).map(|(_, entry)| entry);
+        let mut lately = newest.take_while(|entry| again.at.0.saturating_sub(entry.at.0) < SAME);
+        lately.any(|entry| entry.repeat(again))
     }
 
     fn admit(&mut self, entry: Entry) {
@@ -184,7 +209,8 @@ impl State {
         let newest = |ring: &Ring<(u64, Entry)>| -> Vec<(u64, Entry)> {
             ring.iter().rev().filter(|(_, entry)| is_meant(entry)).take(ANSWER).cloned().collect()
         };
-        let mut numbered = newest(&self.proven);
+        let mut numbered = newest(&self.calls);
+        numbered.extend(newest(&self.doings));
         numbered.extend(newest(&self.unproven));
         numbered.sort_unstable_by_key(|(number, _)| *number);
         let superfluous = numbered.len().saturating_sub(ANSWER);
@@ -197,8 +223,10 @@ impl State {
 
     /// A call's own, and what its user met without one in the time around: the failures before it came to be.
     fn explain_call(&self, id: SessionId) -> Story {
-        let entries = self.proven.iter().map(|(_, entry)| entry);
-        let own: Vec<&Entry> = entries.filter(|entry| entry.is_about(id)).collect();
+        let entries = self.calls.iter().chain(self.doings.iter());
+        let mut own: Vec<&(u64, Entry)> = entries.filter(|(_, entry)| entry.is_about(id)).collect();
+        own.sort_unstable_by_key(|(number, _)| *number);
+        let own: Vec<&Entry> = own.into_iter().map(|(_, entry)| entry).collect();
         // Its first relayed address is what its entries are called by.
         let name = own.first().and_then(|entry| entry.session).unwrap_or(id);
         let ended = self.ended.iter().find(|ended| ended.info.id == id);
@@ -240,6 +268,10 @@ impl<T> Ring<T> {
         {
             self.bytes -= size;
         }
+    }
+
+    fn newest_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.items.iter_mut().rev().map(|(item, _)| item)
     }
 
     fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {

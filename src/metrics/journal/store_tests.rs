@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::{Ending, What};
+use super::super::Ending;
 use super::*;
 use crate::engine::ReleaseCause;
 use crate::engine::auth::AuthResult;
@@ -118,6 +118,50 @@ fn a_flood_of_bad_passwords_pushes_out_nothing_that_is_proven() {
     assert!(story.suppressed >= 1_000 * 150, "{}", story.suppressed);
     let (held, limit) = journal.size();
     assert!(held <= UNPROVEN + 1_000 && held < limit, "{held}");
+}
+
+fn refusal(at: u64, owner: u64, code: u16) -> Note {
+    let until = UnixTime(at);
+    entry(at, owner, None, What::Refused { method: 9, code, peer: None, times: 1, until })
+}
+
+#[test]
+fn a_user_who_is_refused_all_the_time_pushes_out_no_call() {
+    let (journal, notes) = Journal::new();
+    notes.try_send(allocated(1, 77, 4)).unwrap();
+    for number in 0..200_000 {
+        notes
+            .try_send(refusal(number / 1_000, number % 100, u16::try_from(400 + number % 7).unwrap()))
+            .unwrap();
+        if number % 1_000 == 0 {
+            journal.collect();
+        }
+    }
+    assert_eq!(kinds(&journal.explain(&owners(77))).first(), Some(&(1, "allocated")));
+    let (held, _) = journal.size();
+    assert!(held <= DOINGS + 1_000, "{held}");
+}
+
+#[test]
+fn the_same_again_has_no_line_of_its_own() {
+    let (journal, notes) = Journal::new();
+    for note in
+        [refusal(5, 1, 403), refusal(6, 1, 403), refusal(6, 2, 403), refusal(7, 1, 437), refusal(9, 1, 403)]
+    {
+        notes.try_send(note).unwrap();
+    }
+    let story = journal.explain(&owners(1));
+    assert_eq!(kinds(&story), [(5, "refused"), (7, "refused")]);
+    assert!(story.entries[0].text().ends_with("; at least 3 times until 1970-01-01T00:00:09Z"), "{story:?}");
+    notes.try_send(refusal(65, 1, 403)).unwrap();
+    assert_eq!(journal.explain(&owners(1)).entries.len(), 3, "another minute");
+}
+
+#[test]
+fn what_workers_have_left_out_is_told() {
+    let (journal, notes) = Journal::new();
+    notes.try_send(Note::LeftOut(7)).unwrap();
+    assert_eq!(journal.explain(&owners(1)).suppressed, 7);
 }
 
 #[test]

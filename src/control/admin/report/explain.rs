@@ -20,7 +20,7 @@ pub struct Explanation {
     pub route_changes: Vec<Event>,
     /// How each call was from one interval to the next, the newest call first.
     pub quality: Vec<QualityHistory>,
-    /// How many lines of clients that have proven nothing were not kept, of all: there were too many of them.
+    /// How many failed logins and refused requests of all clients were not kept: there were too many of them.
     pub suppressed: u64,
 }
 
