@@ -14,7 +14,7 @@ use crate::control::admin::{
     serve_admin, serve_remote, tls_config,
 };
 use crate::control::watch::Watch;
-use crate::metrics::{About, CallDetail, CallRow, SessionId, Story};
+use crate::metrics::{About, CallDetail, CallRows, SessionId, Silence, Story};
 use crate::net::certs::CertStore;
 use crate::route::Transport;
 use crate::server::{self, Server};
@@ -165,15 +165,15 @@ impl Operators {
 struct RelayCalls(server::Calls);
 
 impl Calls for RelayCalls {
-    fn rows(&self) -> Vec<CallRow> {
+    fn rows(&self) -> CallRows {
         self.0.rows()
     }
 
-    fn detail(&self, id: SessionId) -> Option<CallDetail> {
+    fn detail(&self, id: SessionId) -> Result<Option<CallDetail>, Silence> {
         self.0.detail(id)
     }
 
-    fn end(&self, id: SessionId) -> bool {
+    fn end(&self, id: SessionId) -> Result<bool, Silence> {
         self.0.end(id)
     }
 

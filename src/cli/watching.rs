@@ -37,7 +37,9 @@ impl Watching {
             certificates: server.certificates().to_vec(),
             room: Arc::new(move || shared.room(&limits.load().engine)),
             announcer: Arc::new(move || announcer.standing()),
-            calls: Arc::new(move || calls.rows().iter().filter(|row| !row.is_self_test).map(look).collect()),
+            calls: Arc::new(move || {
+                calls.rows().rows.iter().filter(|row| !row.is_self_test).map(look).collect()
+            }),
             leaving_dscp: Arc::new(move |dscp| {
                 marks.load().leaving.get(usize::from(dscp)).copied().flatten()
             }),

@@ -41,6 +41,20 @@ impl CallRow {
     }
 }
 
+/// Every allocation, as far as its workers have answered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallRows {
+    /// One each.
+    pub rows: Vec<CallRow>,
+    /// False if a worker that lives was too slow: some of its allocations are missing.
+    pub is_complete: bool,
+}
+
+/// A worker that lives has not answered in time, so nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a worker does not answer in time")]
+pub struct Silence;
+
 /// The second relayed address of an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondAddress {

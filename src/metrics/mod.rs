@@ -17,7 +17,8 @@ mod session;
 mod sums;
 
 pub use calls::{
-    CallDetail, CallMedia, CallRow, DscpChange, LegFigures, SecondAddress, Traffic as CallTraffic,
+    CallDetail, CallMedia, CallRow, CallRows, DscpChange, LegFigures, SecondAddress, Silence,
+    Traffic as CallTraffic,
 };
 pub use counters::{Counter, Counters, Loss, Path, Totals, Traffic};
 pub use exposition::{Exposition, More, Source};

@@ -1,62 +1,72 @@
 //! The calls of a running relay, for whoever watches them: asked of the workers that have them, page by page, so that
 //! media goes on in between.
 //!
-//! Usable from any thread that may wait for some milliseconds. What a worker does not answer within a second is missing,
-//! and so is all that a dead one had.
+//! Usable from any thread that may wait for some milliseconds, and for a second or two if a worker is slow. One that does
+//! not answer by then has not said that there is nothing, and who asked is told so. What a dead one had is gone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use super::Server;
+use super::{Running, Server};
 use crate::engine;
 use crate::engine::auth::owners;
-use crate::metrics::{About, CallDetail, CallRow, Journal, SessionId, Story};
+use crate::metrics::{About, CallDetail, CallRow, CallRows, Journal, SessionId, Silence, Story};
 use crate::worker::{CallPage, Command, Mailbox};
 
 /// For a worker's answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Before a worker with as many questions as it may have is asked again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// All calls of a relay.
 #[derive(Clone, Debug)]
 pub struct Calls {
-    workers: Arc<[Mailbox]>,
+    workers: Arc<[Asked]>,
     journal: Journal,
     settings: Arc<Mutex<Arc<engine::Settings>>>,
 }
 
+/// A worker that is asked.
+#[derive(Clone, Debug)]
+struct Asked {
+    mailbox: Mailbox,
+    alive: Arc<AtomicBool>,
+}
+
 impl Calls {
-    /// Every allocation, one row each.
+    /// Every allocation, one row each. Workers that are slow are asked again when all others have answered.
     #[must_use]
-    pub fn rows(&self) -> Vec<CallRow> {
+    pub fn rows(&self) -> CallRows {
         let mut rows = Vec::new();
-        for worker in &*self.workers {
-            let mut next = Some(0);
-            while let Some(from) = next {
-                let page = ask(worker, |reply| Command::Calls { from, reply }).unwrap_or_default();
-                let CallPage { rows: more, next: after } = page;
-                rows.extend(more);
-                next = after;
-            }
-        }
-        rows
+        let workers = self.workers.iter().map(|worker| (worker, 0));
+        let mut slow = workers.filter_map(|(worker, from)| worker.rows(from, &mut rows)).collect::<Vec<_>>();
+        slow = slow.into_iter().filter_map(|(worker, from)| worker.rows(from, &mut rows)).collect();
+        CallRows { rows, is_complete: slow.is_empty() }
     }
 
     /// One of them, by the name of either of its relayed addresses.
-    #[must_use]
-    pub fn detail(&self, id: SessionId) -> Option<CallDetail> {
-        let worker = self.workers.get(usize::from(id.worker))?;
-        let found = ask(worker, |reply| Command::Call { relay: id.relay, reply }).flatten();
-        found.map(|found| *found)
+    ///
+    /// # Errors
+    /// Its worker is too slow to say.
+    pub fn detail(&self, id: SessionId) -> Result<Option<CallDetail>, Silence> {
+        let Some(worker) = self.workers.get(usize::from(id.worker)) else { return Ok(None) };
+        let ask = || worker.ask(|reply| Command::Call { relay: id.relay, reply });
+        let found = ask().or_else(|Silence| ask())?.flatten();
+        Ok(found.map(|found| *found))
     }
 
     /// Ends one: its client's connection is closed, and its record is written. False if there is no such call.
-    #[must_use]
-    pub fn end(&self, id: SessionId) -> bool {
-        let worker = self.workers.get(usize::from(id.worker));
-        worker
-            .and_then(|worker| ask(worker, |reply| Command::End { relay: id.relay, reply }))
-            .unwrap_or(false)
+    ///
+    /// # Errors
+    /// Its worker is too slow to say; it may end the call yet.
+    pub fn end(&self, id: SessionId) -> Result<bool, Silence> {
+        let Some(worker) = self.workers.get(usize::from(id.worker)) else { return Ok(false) };
+        // Not asked twice: the second answer would be that there is none.
+        let ended = worker.ask(|reply| Command::End { relay: id.relay, reply })?;
+        Ok(ended.unwrap_or(false))
     }
 
     /// What is known of somebody's calls or of one call: what has happened lately, and calls that have ended.
@@ -87,15 +97,43 @@ impl Server {
     #[must_use]
     pub fn calls(&self) -> Calls {
         Calls {
-            workers: self.workers.iter().map(|worker| worker.mailbox.clone()).collect(),
+            workers: self.workers.iter().map(Asked::new).collect(),
             journal: self.journal.clone(),
             settings: Arc::clone(&self.engine_settings),
         }
     }
 }
 
-/// A worker's answer. One that has died drops the question.
-fn ask<T>(worker: &Mailbox, command: impl FnOnce(SyncSender<T>) -> Command) -> Option<T> {
-    let (reply, answer) = sync_channel(1);
-    worker.command(command(reply)).then(|| answer.recv_timeout(PATIENCE).ok()).flatten()
+impl Asked {
+    fn new(worker: &Running) -> Self {
+        Self { mailbox: worker.mailbox.clone(), alive: worker.source().alive }
+    }
+
+    /// Adds its rows from a place on. If it does not answer: where to go on.
+    fn rows(&self, from: usize, rows: &mut Vec<CallRow>) -> Option<(&Self, usize)> {
+        let mut next = Some(from);
+        while let Some(from) = next {
+            let Ok(page) = self.ask(|reply| Command::Calls { from, reply }) else {
+                return Some((self, from));
+            };
+            let CallPage { rows: more, next: after } = page.unwrap_or_default();
+            rows.extend(more);
+            next = after;
+        }
+        None
+    }
+
+    /// Its answer; none if it is dead.
+    fn ask<T>(&self, command: impl FnOnce(SyncSender<T>) -> Command) -> Result<Option<T>, Silence> {
+        let (reply, answer) = sync_channel(1);
+        if self.mailbox.command(command(reply)) {
+            // One that dies meanwhile drops the question.
+            if let Ok(found) = answer.recv_timeout(PATIENCE) {
+                return Ok(Some(found));
+            }
+        } else {
+            thread::sleep(PAUSE);
+        }
+        if self.alive.load(Ordering::Acquire) { Err(Silence) } else { Ok(None) }
+    }
 }

@@ -119,6 +119,7 @@ fn calls_of_a_dead_worker_are_not_counted_as_going_on() {
     server.kill(1);
     let totals = server.counters();
     assert_eq!((totals.value("allocations", ""), totals.value("allocated", "")), (1, 2));
+    assert!(server.calls().rows().is_complete, "what is lost is not missing");
     let media: u64 = server.metrics().iter().map(|worker| worker.counters.quality.sessions()).sum();
     assert_eq!(media, 1);
 }

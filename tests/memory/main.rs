@@ -117,7 +117,8 @@ fn a_crowd_of_allocations_is_served_at_once() {
     assert_eq!(relay.server.counters().value("allocations", ""), crowd as u64);
     println!("counters read in {:?}", clock.now().time.since(start));
     let start = clock.now().time;
-    let rows = relay.server.calls().rows();
+    let CallRows { rows, is_complete } = relay.server.calls().rows();
+    assert!(is_complete);
     println!("{} rows made in {:?}", rows.len(), clock.now().time.since(start));
     assert_eq!(rows.iter().map(|row| row.info.id).collect::<HashSet<_>>().len(), crowd);
     assert!(rows.iter().all(|row| (row.permissions, row.channels) == (1, 1)));

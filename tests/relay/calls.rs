@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tern::engine::ReleaseCause;
-use tern::metrics::{About, CallRow, Exposition, Story, What};
+use tern::metrics::{About, CallRow, CallRows, Exposition, Silence, Story, What};
 use tern::quality::Direction;
 use tern::route::Transport;
 use tern::time::UnixTime;
@@ -21,8 +21,8 @@ const CHANNEL: u16 = 0x4000;
 const UDP: u8 = 17;
 
 fn only(relay: &Relay) -> CallRow {
-    let rows = relay.server.calls().rows();
-    assert_eq!(rows.len(), 1, "{rows:#?}");
+    let CallRows { rows, is_complete } = relay.server.calls().rows();
+    assert!(rows.len() == 1 && is_complete, "{rows:#?}");
     rows.into_iter().next().unwrap()
 }
 
@@ -41,7 +41,7 @@ fn a_call_is_seen_before_and_while_it_carries_media() {
     for transport in [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Dtls] {
         let relay = Relay::with(&[Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Dtls]);
         let calls = relay.server.calls();
-        assert!(calls.rows().is_empty());
+        assert!(calls.rows().rows.is_empty());
         let mut end = End::new(&relay, transport, false);
         let relayed = end.client.allocate();
         let row = only(&relay);
@@ -69,7 +69,7 @@ fn a_call_is_seen_before_and_while_it_carries_media() {
         assert_eq!((row.permissions, row.channels), (1, 1));
         let media = row.media.as_ref().unwrap();
         assert_eq!((media.session, media.dscp.peer_to_client.came), (row.info.id, Some(0)));
-        let detail = calls.detail(row.info.id).unwrap();
+        let detail = calls.detail(row.info.id).unwrap().unwrap();
         assert!(detail.session.is_some() && detail.drops.is_empty());
         assert_eq!(detail.row.info, row.info);
     }
@@ -83,8 +83,8 @@ fn an_operator_ends_a_call_and_its_connection() {
         let mut end = End::new(&relay, transport, false);
         end.client.allocate();
         let id = only(&relay).info.id;
-        assert!(calls.end(id) && !calls.end(id), "once");
-        assert!(calls.rows().is_empty() && calls.detail(id).is_none());
+        assert_eq!((calls.end(id), calls.end(id)), (Ok(true), Ok(false)), "once");
+        assert!(calls.rows().rows.is_empty() && calls.detail(id).unwrap().is_none());
         assert_eq!(relay.server.counters().value("released", "operator"), 1);
         relay.wait_for("the connection's end", |relay| {
             let counters = relay.server.counters();
@@ -96,6 +96,24 @@ fn an_operator_ends_a_call_and_its_connection() {
         assert_eq!(ending.cause, ReleaseCause::Operator);
         assert!(told.entries[1].is_about(id));
     }
+}
+
+#[test]
+fn a_worker_that_is_too_slow_to_answer_has_not_said_that_there_is_nothing() {
+    let relay = Relay::with(&[Transport::Udp]);
+    let calls = relay.server.calls();
+    let mut client = Client::udp(relay.v4(Transport::Udp));
+    client.allocate();
+    let id = only(&relay).info.id;
+    // Longer than anybody waits for it, and shorter than the relay's end does.
+    assert!(relay.server.hang()(0, Duration::from_secs(9)));
+    assert_eq!(calls.rows(), CallRows { rows: Vec::new(), is_complete: false });
+    assert_eq!(calls.detail(id).map(|found| found.is_some()), Err(Silence));
+    assert_eq!(calls.end(id), Err(Silence));
+    relay.wait_for("its end, since it was asked for it", |_| {
+        let CallRows { rows, is_complete } = calls.rows();
+        is_complete && rows.is_empty()
+    });
 }
 
 #[test]
@@ -111,8 +129,8 @@ fn both_relayed_addresses_are_one_call() {
     let second = row.second.unwrap();
     assert!(row.info.relayed.is_ipv4() && second.relayed.is_ipv6());
     assert!(row.is_called(second.id) && row.is_called(row.info.id));
-    assert_eq!(calls.detail(second.id).unwrap().row.info.id, row.info.id);
-    assert!(calls.end(second.id));
+    assert_eq!(calls.detail(second.id).unwrap().unwrap().row.info.id, row.info.id);
+    assert_eq!(calls.end(second.id), Ok(true));
     assert_eq!(relay.server.counters().value("allocations", ""), 0);
     assert_eq!(kinds(&calls.explain(&About::Session(second.id))), ["allocated", "released"]);
 }
@@ -137,8 +155,14 @@ fn what_a_call_was_refused_and_what_it_lost_is_told() {
     }
     client.send_channel(CHANNEL, b"lost");
     relay.wait_for("the drops", |relay| relay.lost("no_permission") + relay.lost("no_channel") == 4);
-    let mut drops: Vec<_> =
-        calls.detail(id).unwrap().drops.iter().map(|(loss, packets)| (loss.name(), *packets)).collect();
+    let mut drops: Vec<_> = calls
+        .detail(id)
+        .unwrap()
+        .unwrap()
+        .drops
+        .iter()
+        .map(|(loss, packets)| (loss.name(), *packets))
+        .collect();
     drops.sort_unstable();
     assert_eq!(drops, [("no_channel", 1), ("no_permission", 3)]);
     client.refresh(0);

@@ -136,10 +136,14 @@ fn kill(args: &KillArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Under a page that is not whole.
+const MISSING: &str = "some are missing: a worker of the relay is too slow to tell of them\n";
+
 /// A page.
 pub(super) fn list(page: &SessionPage) -> String {
+    let missing = if page.incomplete { MISSING } else { "" };
     if page.matched == 0 {
-        return format!("none of {} sessions is like that\n", page.total);
+        return format!("none of {} sessions is like that\n{missing}", page.total);
     }
     let mut text = rows(&page.sessions);
     let pages = page.matched.div_ceil(page.page_size.max(1));
@@ -149,6 +153,7 @@ pub(super) fn list(page: &SessionPage) -> String {
         "\n{} of {} sessions, page {} of {pages}; MOS, loss, jitter and round trip: client / peer",
         page.matched, page.total, page.page
     );
+    text.push_str(missing);
     text
 }
 
@@ -286,6 +291,7 @@ mod tests {
         assert!(text.contains("3 of 9 sessions, page 2 of 2"), "{text}");
         let none = SessionPage { total: 9, ..SessionPage::default() };
         assert_eq!(list(&none), "none of 9 sessions is like that\n");
+        assert!(list(&SessionPage { incomplete: true, ..page }).ends_with(MISSING));
     }
 
     #[test]

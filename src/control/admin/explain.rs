@@ -18,7 +18,7 @@ use super::routes::Desk;
 use super::sessions::{self, Calls, Copy, TransportWord, millis, rounded};
 use super::{ErrorReport, Operations, Refusal};
 use crate::control::watch::Watch;
-use crate::metrics::{self, About, EndedCall, Entry, SessionId, Story};
+use crate::metrics::{self, About, EndedCall, Entry, SessionId, Silence, Story};
 use crate::quality::{Direction, Leg, Moment, MomentDirection};
 use crate::time::UnixTime;
 
@@ -103,10 +103,20 @@ fn tell(subject: &Subject, copy: &Copy, calls: &dyn Calls, watch: &Watch) -> Exp
     let owner = live.first().map(|row| row.info.owner);
     let owner = owner.or_else(|| ended.last().map(|ended| ended.info.owner));
     let owner = owner.or_else(|| entries.iter().rev().find(|entry| entry.is_proven).map(|entry| entry.owner));
-    let mut quality = Vec::new();
-    for row in live.iter().take(HISTORIES) {
-        let Some(session) = calls.detail(row.info.id).and_then(|detail| detail.session) else { continue };
-        quality.push(history(session.live.info.id, session.live.info.began, session.history.iter()));
+    let (mut quality, mut slow) = (Vec::new(), BTreeSet::new());
+    for id in live.iter().take(HISTORIES).map(|row| row.info.id) {
+        // Each answer that does not come takes a second or two.
+        if slow.contains(&id.worker) {
+            continue;
+        }
+        match calls.detail(id) {
+            Ok(found) => quality.extend(found.and_then(|found| found.session).map(|session| {
+                history(session.live.info.id, session.live.info.began, session.history.iter())
+            })),
+            Err(Silence) => {
+                slow.insert(id.worker);
+            }
+        }
     }
     for ended in ended.iter().rev().take(HISTORIES.saturating_sub(quality.len())) {
         let moments: Vec<_> = ended.past.moments().collect();
@@ -119,6 +129,7 @@ fn tell(subject: &Subject, copy: &Copy, calls: &dyn Calls, watch: &Watch) -> Exp
     Explanation {
         user: owner.map(|owner| format!("{owner:016x}")),
         sessions: live.iter().map(|row| copy.show(row)).collect(),
+        incomplete: !copy.is_complete() || !slow.is_empty(),
         records: ended.iter().rev().take(RECORDS).map(|ended| record(ended)).collect(),
         entries: entries.iter().map(entry).collect(),
         route_changes: begins

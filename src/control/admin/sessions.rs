@@ -23,7 +23,7 @@ use super::report::{
 use super::routes::Desk;
 use super::{Operations, Refusal};
 use crate::clock::Clock;
-use crate::metrics::{self, About, CallDetail, CallRow, SessionId, Story};
+use crate::metrics::{self, About, CallDetail, CallRow, CallRows, SessionId, Silence, Story};
 use crate::quality::{Direction, Leg};
 use crate::route::Transport;
 use crate::time::{Time, UnixTime};
@@ -40,11 +40,17 @@ const SEARCH_MAX: usize = 600;
 /// What knows the calls. Each may wait for the workers, for a second or so.
 pub trait Calls: Send + Sync + 'static {
     /// Every allocation.
-    fn rows(&self) -> Vec<CallRow>;
+    fn rows(&self) -> CallRows;
     /// One of them.
-    fn detail(&self, id: SessionId) -> Option<CallDetail>;
+    ///
+    /// # Errors
+    /// Its worker is too slow to say.
+    fn detail(&self, id: SessionId) -> Result<Option<CallDetail>, Silence>;
     /// Ends one; false if there is none of this name.
-    fn end(&self, id: SessionId) -> bool;
+    ///
+    /// # Errors
+    /// Its worker is too slow to say.
+    fn end(&self, id: SessionId) -> Result<bool, Silence>;
     /// What is known of somebody's calls, or of one. It does not wait.
     fn explain(&self, about: &About) -> Story;
     /// The hashes of all users that `text` may name: in clear, as a time-limited user name, or as a part of one.
@@ -56,16 +62,16 @@ pub trait Calls: Send + Sync + 'static {
 pub(super) struct NoCalls;
 
 impl Calls for NoCalls {
-    fn rows(&self) -> Vec<CallRow> {
-        Vec::new()
+    fn rows(&self) -> CallRows {
+        CallRows { rows: Vec::new(), is_complete: true }
     }
 
-    fn detail(&self, _: SessionId) -> Option<CallDetail> {
-        None
+    fn detail(&self, _: SessionId) -> Result<Option<CallDetail>, Silence> {
+        Ok(None)
     }
 
-    fn end(&self, _: SessionId) -> bool {
-        false
+    fn end(&self, _: SessionId) -> Result<bool, Silence> {
+        Ok(false)
     }
 
     fn explain(&self, _: &About) -> Story {
@@ -83,6 +89,7 @@ pub(super) struct Copy {
     at: Time,
     taken: UnixTime,
     rows: Vec<CallRow>,
+    is_complete: bool,
 }
 
 /// The last copy.
@@ -192,12 +199,13 @@ pub(super) async fn list(State(desk): State<Desk>, uri: Uri) -> Response {
 
 /// One allocation, with the history of its media.
 #[utoipa::path(get, path = "/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path, description = "Its name.")),
-    responses((status = 200, body = SessionReport), (status = "4XX", body = super::ErrorReport)))]
+    responses((status = 200, body = SessionReport), (status = "4XX", body = super::ErrorReport), (status = 503, body = super::ErrorReport)))]
 pub(super) async fn show(State(desk): State<Desk>, Path(id): Path<String>) -> Response {
     let calls = Arc::clone(&desk.calls);
     let now = Clock::new().now().unix;
     desk.answer(move |_: &dyn Operations| {
-        let found = id.parse().ok().and_then(|name| calls.detail(name));
+        let name = id.parse().map_err(|_| unknown(&id))?;
+        let found = calls.detail(name).map_err(|silence| Refusal::Busy(format!("{silence}: try again")))?;
         found.map(|detail| report(now, &detail)).ok_or_else(|| unknown(&id))
     })
     .await
@@ -205,12 +213,15 @@ pub(super) async fn show(State(desk): State<Desk>, Path(id): Path<String>) -> Re
 
 /// Ends a call: its client's connection is closed, and its record is written.
 #[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path, description = "Its name.")),
-    responses((status = 200, body = EndedCall), (status = "4XX", body = super::ErrorReport)))]
+    responses((status = 200, body = EndedCall), (status = "4XX", body = super::ErrorReport), (status = 503, body = super::ErrorReport)))]
 pub(super) async fn end(State(desk): State<Desk>, Path(id): Path<String>) -> Response {
     let calls = Arc::clone(&desk.calls);
     desk.change(move |_: &dyn Operations| {
         let name = id.parse().map_err(|_| unknown(&id))?;
-        if calls.end(name) { Ok(EndedCall { ended: id }) } else { Err(unknown(&id)) }
+        let ended = calls.end(name).map_err(|silence| {
+            Refusal::Busy(format!("{silence}: it may end the session yet, look whether it is there still"))
+        })?;
+        if ended { Ok(EndedCall { ended: id }) } else { Err(unknown(&id)) }
     })
     .await
 }
@@ -230,9 +241,10 @@ pub(super) async fn copy(desk: &Desk) -> Result<Arc<Copy>, Response> {
     let calls = Arc::clone(&desk.calls);
     // Seen through to its end: if whoever asked hangs up, the next one waits for this look and not beside it for another.
     let looking = tokio::spawn(async move {
-        let rows = tokio::task::spawn_blocking(move || calls.rows()).await.map_err(|_| defect())?;
+        let found = tokio::task::spawn_blocking(move || calls.rows()).await.map_err(|_| defect())?;
         let now = Clock::new().now();
-        let copy = Arc::new(Copy { at: now.time, taken: now.unix, rows });
+        let CallRows { rows, is_complete } = found;
+        let copy = Arc::new(Copy { at: now.time, taken: now.unix, rows, is_complete });
         *last = Some(Arc::clone(&copy));
         Ok(copy)
     });
@@ -243,6 +255,11 @@ impl Copy {
     /// Those that are meant.
     pub(super) fn find(&self, is_meant: impl Fn(&CallRow) -> bool) -> Vec<&CallRow> {
         self.rows.iter().filter(|row| is_meant(row)).collect()
+    }
+
+    /// Whether every worker that lives has answered.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     pub(super) fn show(&self, call: &CallRow) -> SessionRow {
@@ -284,6 +301,7 @@ impl SessionQuery {
             matched: count(found.len()),
             page,
             page_size: size,
+            incomplete: !copy.is_complete,
             sessions: part.map(|call| row(copy.taken, call)).collect(),
         }
     }

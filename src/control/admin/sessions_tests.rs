@@ -9,16 +9,16 @@ use crate::route::{ListenerId, RelayId};
 struct Known;
 
 impl Calls for Known {
-    fn rows(&self) -> Vec<CallRow> {
-        Vec::new()
+    fn rows(&self) -> CallRows {
+        CallRows { rows: Vec::new(), is_complete: true }
     }
 
-    fn detail(&self, _: SessionId) -> Option<CallDetail> {
-        None
+    fn detail(&self, _: SessionId) -> Result<Option<CallDetail>, Silence> {
+        Ok(None)
     }
 
-    fn end(&self, _: SessionId) -> bool {
-        false
+    fn end(&self, _: SessionId) -> Result<bool, Silence> {
+        Ok(false)
     }
 
     fn explain(&self, _: &About) -> Story {
@@ -66,7 +66,8 @@ fn call(number: u32) -> CallRow {
 }
 
 fn copy() -> Copy {
-    Copy { at: Time::ZERO, taken: UnixTime(2_000), rows: (0..1_000).map(call).collect() }
+    let rows = (0..1_000).map(call).collect();
+    Copy { at: Time::ZERO, taken: UnixTime(2_000), rows, is_complete: true }
 }
 
 fn ask(query: &SessionQuery) -> SessionPage {

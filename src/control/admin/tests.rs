@@ -12,6 +12,7 @@ mod remote;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::metrics::{About, CallDetail, CallRows, SessionId, Silence, Story};
 
 /// Notes what it is told; says what it is made to say.
 #[derive(Default)]
@@ -67,6 +68,31 @@ impl Operations for Stub {
     }
 }
 
+/// Calls of workers that are too slow to answer.
+struct Silent;
+
+impl Calls for Silent {
+    fn rows(&self) -> CallRows {
+        CallRows::default()
+    }
+
+    fn detail(&self, _: SessionId) -> Result<Option<CallDetail>, Silence> {
+        Err(Silence)
+    }
+
+    fn end(&self, _: SessionId) -> Result<bool, Silence> {
+        Err(Silence)
+    }
+
+    fn explain(&self, _: &About) -> Story {
+        Story::default()
+    }
+
+    fn owners(&self, _: &str) -> Vec<u64> {
+        Vec::new()
+    }
+}
+
 struct Served {
     folder: tempfile::TempDir,
     stub: Arc<Stub>,
@@ -74,12 +100,16 @@ struct Served {
 
 impl Served {
     fn start(access: Access) -> Self {
+        Self::start_with(access, Arc::new(sessions::NoCalls))
+    }
+
+    fn start_with(access: Access, calls: Arc<dyn Calls>) -> Self {
         let served = Self { folder: tempfile::tempdir().unwrap(), stub: Arc::default() };
         let socket = AdminSocket::bind(&served.path(), None).unwrap();
         let operations: Arc<dyn Operations> = Arc::clone(&served.stub) as Arc<dyn Operations>;
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let desk = Desk::new(Parts::new(access, operations));
+            let desk = Desk::new(Parts { calls, ..Parts::new(access, operations) });
             runtime.block_on(async { serve_admin(socket, &desk).unwrap().await });
         });
         served
@@ -112,6 +142,23 @@ impl Served {
     fn told(&self) -> Vec<String> {
         std::mem::take(&mut self.stub.told.lock().unwrap())
     }
+}
+
+#[test]
+fn a_session_of_a_worker_that_does_not_answer_is_not_said_to_be_gone() {
+    let served = Served::start_with(Access::with_group(None), Arc::new(Silent));
+    for (request, told) in [("GET", "try again"), ("DELETE", "look whether it is there still")] {
+        let (status, answer) = served.ask(&format!("{request} /v1/sessions/0-1"), "");
+        assert_eq!((status, &answer["error"]["code"]), (503, &json!("busy")), "{request}");
+        assert!(answer["error"]["text"].as_str().unwrap().ends_with(told), "{answer}");
+    }
+    assert_eq!(served.ask("GET /v1/sessions/nobody", "").0, 404);
+    for request in ["GET /v1/sessions", "GET /v1/explain?session=0-1"] {
+        let (status, answer) = served.ask(request, "");
+        assert_eq!((status, &answer["incomplete"]), (200, &json!(true)), "{request}");
+    }
+    let served = Served::start(Access::with_group(None));
+    assert_eq!(served.ask("GET /v1/sessions", "").1["incomplete"], false);
 }
 
 #[test]

@@ -51,7 +51,8 @@ fn answer(found: Option<Result<Explanation, Trouble>>) -> Markup {
 }
 
 fn explain(explanation: &Explanation) -> Markup {
-    let Explanation { user, sessions, records, entries, route_changes, quality, suppressed } = explanation;
+    let Explanation { user, sessions, incomplete, records, entries, route_changes, quality, suppressed } =
+        explanation;
     html! {
         @if let Some(user) = user { p { "User " code { (user) } } }
         section aria-labelledby="live-title" {
@@ -61,6 +62,7 @@ fn explain(explanation: &Explanation) -> Markup {
                     table.sessions { (plain_columns()) tbody { @for session in sessions { (row(session, None)) } } }
                 }
             }
+            @if *incomplete { p.hint { "A worker of the relay is too slow to tell of all its sessions." } }
         }
         section aria-labelledby="entries-title" {
             h2 #entries-title { "What has happened" }

@@ -125,6 +125,7 @@ fn table(page: &SessionPage, asked: &Asked) -> Markup {
     html! {
         p #matched data-part role="status" {
             strong { (count(page.matched)) } " of " (count(page.total)) " sessions, as of " (time(&page.taken_at))
+            @if page.incomplete { "; some are missing, a worker of the relay is too slow to tell of them" }
         }
         @if page.sessions.is_empty() { p.quiet #none { "No session is like that." } }
         div #sessions.scroll.virtual tabindex="0" role="region" aria-label="Table of sessions"

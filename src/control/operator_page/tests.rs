@@ -147,6 +147,7 @@ async fn api(uri: Uri) -> Response {
                 matched: 250,
                 page,
                 page_size: 100,
+                incomplete: false,
                 sessions: vec![row()],
             })
         }
@@ -190,6 +191,7 @@ async fn api(uri: Uri) -> Response {
             serde_json::to_value(Explanation {
                 user: Some(text()),
                 sessions: vec![row()],
+                incomplete: true,
                 records: vec![ended],
                 entries: vec![entry],
                 route_changes: vec![event()],

@@ -12,6 +12,9 @@ pub struct Explanation {
     pub user: Option<String>,
     /// Calls that live.
     pub sessions: Vec<SessionRow>,
+    /// Whether some of them or of their quality may be missing, since a worker of the relay is too slow to tell of them.
+    #[serde(default)]
+    pub incomplete: bool,
     /// Calls with media that have ended lately, the newest first.
     pub records: Vec<EndedSession>,
     /// What has happened, the oldest first.

@@ -18,6 +18,9 @@ pub struct SessionPage {
     pub page: u64,
     /// How many a part has.
     pub page_size: u64,
+    /// Whether some are missing, since a worker of the relay is too slow to tell of them.
+    #[serde(default)]
+    pub incomplete: bool,
     /// The part.
     pub sessions: Vec<SessionRow>,
 }

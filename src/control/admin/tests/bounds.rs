@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Stub;
 use crate::control::admin::{Access, Calls, Desk, Operations, Parts, Refusal, sessions};
-use crate::metrics::{About, CallDetail, CallRow, SessionId, Story};
+use crate::metrics::{About, CallDetail, CallRows, SessionId, Silence, Story};
 
 /// Answers when somebody opens it.
 #[derive(Default)]
@@ -32,17 +32,17 @@ impl Slow {
 }
 
 impl Calls for Slow {
-    fn rows(&self) -> Vec<CallRow> {
+    fn rows(&self) -> CallRows {
         self.wait();
-        Vec::new()
+        CallRows::default()
     }
 
-    fn detail(&self, _: SessionId) -> Option<CallDetail> {
-        None
+    fn detail(&self, _: SessionId) -> Result<Option<CallDetail>, Silence> {
+        Ok(None)
     }
 
-    fn end(&self, _: SessionId) -> bool {
-        false
+    fn end(&self, _: SessionId) -> Result<bool, Silence> {
+        Ok(false)
     }
 
     fn explain(&self, _: &About) -> Story {
