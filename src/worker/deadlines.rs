@@ -26,6 +26,8 @@ pub(super) enum Reminder {
     Quality(u64),
     /// Another worker, for which something waits.
     Seen(u8),
+    /// Another worker, whose calls' sums wait.
+    Sums(u8),
 }
 
 impl From<LinkId> for Reminder {

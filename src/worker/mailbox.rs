@@ -12,7 +12,7 @@ use super::calls::CallPage;
 use super::dtls::DtlsLink;
 use super::leases::{Ask, Grant};
 use super::queues::Depth;
-use super::seen::Seen;
+use super::seen::{Seen, Sum};
 use super::sessions::Page;
 use super::settings::WorkerSettings;
 use super::stream::Stream;
@@ -129,6 +129,8 @@ pub(super) enum Transfer {
     Grant(Grant),
     /// They have.
     Seen(Box<[Seen]>),
+    /// And so many more that nobody looks at.
+    Sums(Box<[Sum]>),
 }
 
 impl Transfer {
@@ -140,6 +142,7 @@ impl Transfer {
             Self::Dtls { message, .. } => message.len(),
             Self::Ask(_) | Self::Grant(_) => 0,
             Self::Seen(seen) => size_of_val::<[Seen]>(seen),
+            Self::Sums(sums) => size_of_val::<[Sum]>(sums),
         }
     }
 }

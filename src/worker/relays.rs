@@ -66,10 +66,14 @@ pub(super) struct Passed {
 
 impl Passed {
     pub(super) fn add(&self, way: Way, bytes: usize) {
+        self.add_many(way, 1, bytes as u64);
+    }
+
+    pub(super) fn add_many(&self, way: Way, packets: u64, bytes: u64) {
         let at = way as usize;
-        if let (Some(packets), Some(sum)) = (self.packets.get(at), self.bytes.get(at)) {
-            packets.set(packets.get().wrapping_add(1));
-            sum.set(sum.get().wrapping_add(bytes as u64));
+        if let (Some(count), Some(sum)) = (self.packets.get(at), self.bytes.get(at)) {
+            count.set(count.get().wrapping_add(packets));
+            sum.set(sum.get().wrapping_add(bytes));
         }
     }
 

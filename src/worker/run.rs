@@ -391,6 +391,7 @@ impl Worker {
                 Reminder::Relay(key) => self.watch_relay(RelayId(key), Interest::READ),
                 Reminder::Quality(key) => self.quality_due(RelayId(key)),
                 Reminder::Seen(worker) => self.flush_seen(worker),
+                Reminder::Sums(worker) => self.flush_sums(worker),
             }
         }
     }

@@ -93,9 +93,7 @@ impl Worker {
         }
         let Granted { relay, client, header, .. } = self.lease(media.relay, socket, to, stamp)?;
         self.count_short_cut(length);
-        if let Some(glance) = cargo.leaving(hop) {
-            self.report(stamp.worker()?, relay, from, glance);
-        }
+        self.report(stamp.worker()?, relay, from, length, cargo.leaving(hop));
         let sent = datapath::next_hop_limit(hop.ttl)
             .and_then(|ttl| self.deliver(&client, header, from, cargo, Hop { ttl, ..hop }));
         Some(sent)

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::deadlines::Reminder;
 use super::relays::Way;
 use super::run::{Link, Worker};
-use super::seen::Seen;
+use super::seen::{Seen, Sum};
 use crate::metrics::{EndedCall, EndedSession, SessionId, SessionInfo};
 use crate::quality::{Direction, Glance, Leg, RttSource, Session, Settings};
 use crate::route::{Client, RelayId};
@@ -58,6 +58,15 @@ impl Worker {
                 relay.passed.add(Way::ToClient, glance.length.into());
             }
             self.show(*relay, Direction::PeerToClient, *peer, glance);
+        }
+    }
+
+    /// What another worker has let pass without a look.
+    pub(super) fn take_sums(&self, sums: &[Sum]) {
+        for Sum { relay, packets, bytes } in sums {
+            if let Some(relay) = self.relays.get(*relay) {
+                relay.passed.add_many(Way::ToClient, *packets, *bytes);
+            }
         }
     }
 

@@ -68,6 +68,7 @@ impl Worker {
             Transfer::Ask(ask) => self.answer(&ask),
             Transfer::Grant(grant) => self.leases.grant(&grant, self.now.time),
             Transfer::Seen(seen) => self.take_seen(&seen),
+            Transfer::Sums(sums) => self.take_sums(&sums),
         }
         self.from_mailbox = false;
         self.flush_copies();

@@ -17,6 +17,7 @@ use std::time::Duration;
 use caller::{CHANNEL, Caller, Relay, peer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tern::clock::Clock;
+use tern::metrics::CallRows;
 use tern::wire::stun::{AttributeType, Class, Method, TransactionId, Writer};
 
 #[global_allocator]

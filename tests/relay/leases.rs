@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tern::engine::limits::Rate;
+use tern::quality::Direction;
 use tern::route::Transport;
 use tern::wire::stun::{AttributeType, Message, Method};
 use tern::worker::DscpPolicy;
@@ -116,6 +117,29 @@ fn both_sessions_hear_what_takes_it() {
     assert!(shortcuts(&relay) > before);
     both_have_heard(&relay.server, [pair.at_one, pair.at_two]);
     assert_eq!(relay.server.counters().value("unheard", ""), 0);
+}
+
+#[test]
+fn what_nobody_looks_at_is_counted_as_well() {
+    for is_heard in [true, false] {
+        let mut setup = two_workers(true);
+        if !is_heard {
+            setup.worker.quality = None;
+        }
+        let relay = setup.start();
+        let mut pair = Pair::new(&relay);
+        for _ in 0..100 {
+            pair.there(BACK);
+        }
+        assert!(shortcuts(&relay) > 90, "{}", shortcuts(&relay));
+        let rows = || relay.server.calls().rows().rows;
+        let traffic = |at: SocketAddr, direction: Direction| {
+            let row = rows().into_iter().find(|row| row.info.relayed == at).unwrap();
+            (row.traffic[direction].packets, row.traffic[direction].bytes)
+        };
+        let sent = traffic(pair.at_one, Direction::ClientToPeer);
+        relay.wait_for("the sums", |_| traffic(pair.at_two, Direction::PeerToClient) == sent);
+    }
 }
 
 #[test]
