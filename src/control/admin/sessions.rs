@@ -248,7 +248,10 @@ pub(super) async fn copy(desk: &Desk) -> Result<Arc<Copy>, Response> {
         *last = Some(Arc::clone(&copy));
         Ok(copy)
     });
-    looking.await.unwrap_or_else(|_| Err(defect()))
+    match looking.await {
+        Ok(found) => found,
+        Err(_) => Err(defect()),
+    }
 }
 
 impl Copy {
