@@ -1,8 +1,10 @@
 //! The views against an API that says hostile things.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
+use axum::extract::{Query, Request};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -12,9 +14,9 @@ use tower_service::Service;
 use super::*;
 use crate::control::admin::{
     Alert, Attributes, Capacity, Cell, Check, Drain, DscpChange, DscpClass, EndedSession, Event, EventPage,
-    Explanation, Health, HeatMap, HeatRow, JournalEntry, Neighbor, QualityHistory, QualityPoint,
-    QualityReport, Report, Resource, Role, Room, Route, RpkiCache, SessionMedia, SessionPage, SessionReport,
-    SessionRow, Status, Transition,
+    EventSeverity, Explanation, Health, HeatMap, HeatRow, JournalEntry, Neighbor, QualityHistory,
+    QualityPoint, QualityReport, Report, Resource, Role, Room, Route, RpkiCache, SessionMedia, SessionPage,
+    SessionReport, SessionRow, Status, Transition,
 };
 
 /// What somebody would write who wants to be more than text.
@@ -131,7 +133,7 @@ fn row() -> SessionRow {
 }
 
 fn event() -> Event {
-    Event { at: text(), text: text(), fields: [(text(), text())].into(), ..Event::default() }
+    Event { number: 1, at: text(), text: text(), fields: [(text(), text())].into(), ..Event::default() }
 }
 
 /// The API, as far as the page asks.
@@ -169,7 +171,7 @@ async fn api(uri: Uri) -> Response {
                 dscp: vec![DscpClass { class: text(), ..DscpClass::default() }],
             })
         }
-        "/v1/events" => serde_json::to_value(EventPage { events: vec![event()], ..EventPage::default() }),
+        "/v1/events" => serde_json::to_value(EventPage { events: vec![event()], newest: 1, oldest: 1 }),
         "/v1/explain" => {
             let entry = JournalEntry {
                 at: text(),
@@ -329,6 +331,32 @@ async fn whoever_has_not_logged_in_is_shown_where_and_gets_the_files_of_the_form
         assert!(!content.contains("http://") || content.contains("http://www.w3.org/2000/svg"), "{path}");
         assert!(!content.contains("https://") && !content.contains("innerHTML ="), "{path}");
     }
+}
+
+/// Events 5 to 4100, as far as they are asked for; one in a thousand is critical.
+async fn many_events(uri: Uri) -> Response {
+    let query = Query::<BTreeMap<String, u64>>::try_from_uri(&uri).unwrap();
+    let (after, limit) = (query["after"], usize::try_from(query["limit"]).unwrap());
+    let event = |number: u64| {
+        let severity =
+            if number.is_multiple_of(1000) { EventSeverity::Critical } else { EventSeverity::Info };
+        Event { number, severity, text: format!("event {number}"), ..Event::default() }
+    };
+    let events = (5..=4_100).filter(|number| *number > after).take(limit).map(event).collect();
+    serde_json::to_string(&EventPage { events, newest: 4_100, oldest: 5 }).unwrap().into_response()
+}
+
+#[tokio::test]
+async fn the_timeline_begins_with_what_happened_last() {
+    let api = Router::new().route("/v1/events", axum::routing::get(many_events)).fallback(api);
+    let page = page(api, Some(Role::Viewer));
+    let shown = async |path: &str| {
+        let (_, html, _) = ask(page.clone(), path).await;
+        let texts = html.split("<strong>event ").skip(1);
+        texts.map(|text| text.split('<').next().unwrap().parse().unwrap()).collect::<Vec<u64>>()
+    };
+    assert_eq!(shown("/timeline").await, (3_901..=4_100).rev().collect::<Vec<_>>());
+    assert_eq!(shown("/timeline?severity=critical").await, [4_000, 3_000, 2_000, 1_000]);
 }
 
 #[tokio::test]

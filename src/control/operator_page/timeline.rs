@@ -6,13 +6,14 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::ask::{Api, Viewer, query};
-use super::figures::count;
+use super::ask::{Api, Trouble, Viewer, query};
 use super::frame::{Frame, time};
 use crate::control::admin::{Event, EventKind, EventPage, EventSeverity};
 
 /// Events that are shown.
 const SHOWN: usize = 200;
+/// Events that the API tells at a time.
+const PAGE: u64 = 1000;
 
 const SEVERITIES: [(&str, &str, EventSeverity); 3] = [
     ("", "Everything", EventSeverity::Info),
@@ -32,26 +33,37 @@ pub(super) async fn show(
         "",
         EventSeverity::Info,
     ));
-    let events = api.get::<EventPage>(frame.viewer(), "/v1/events?after=0&limit=1000").await;
-    frame.page(events.map(|page| timeline(&page, word, least)))
+    let found = newest(&api, frame.viewer(), least).await;
+    frame.page(found.map(|found| timeline(&found, word)))
 }
 
-fn timeline(page: &EventPage, word: &str, least: EventSeverity) -> Markup {
-    let found: Vec<_> = page.events.iter().rev().filter(|event| event.severity >= least).collect();
+/// The newest events that are at least so bad, the newest first; more than are shown only to say that there are more.
+/// The API tells the oldest after a number, so they are looked for page by page from the end; it keeps a few pages.
+async fn newest(api: &Api, viewer: &Viewer, least: EventSeverity) -> Result<Vec<Event>, Trouble> {
+    let end = api.get::<EventPage>(viewer, &format!("/v1/events?after={}&limit=1", u64::MAX)).await?;
+    let mut found = Vec::new();
+    let mut last = end.newest;
+    while last >= end.oldest.max(1) && found.len() <= SHOWN {
+        let after = last.saturating_sub(PAGE);
+        let page = api.get::<EventPage>(viewer, &format!("/v1/events?after={after}&limit={PAGE}")).await?;
+        let wanted = page.events.into_iter().rev().filter(|event| event.number <= last);
+        found.extend(wanted.filter(|event| event.severity >= least));
+        last = after;
+    }
+    Ok(found)
+}
+
+fn timeline(found: &[Event], word: &str) -> Markup {
     html! {
         nav.choices aria-label="Severity" { ul { @for (value, name, _) in SEVERITIES {
             li { a href=(query("/timeline", &[("severity", value)])) aria-current=[(value == word).then_some("true")] { (name) } }
         } } }
         section #events data-part aria-label="Events" {
-            @if found.is_empty() { p.quiet { "Nothing has happened." } } @else { (list(&found)) }
-            @if found.len() > SHOWN { p.hint { "The last " (SHOWN) " of " (count(u64::try_from(found.len()).unwrap_or_default())) "." } }
+            @if found.is_empty() { p.quiet { "Nothing has happened." } } @else {
+                ol.events { @for event in found.iter().take(SHOWN) { (row(event)) } }
+            }
+            @if found.len() > SHOWN { p.hint { "The last " (SHOWN) ": there were more before them." } }
         }
-    }
-}
-
-fn list(found: &[&Event]) -> Markup {
-    html! {
-        ol.events { @for event in found.iter().take(SHOWN) { (row(event)) } }
     }
 }
 
