@@ -63,6 +63,7 @@ impl Frame {
                     main #main tabindex="-1" {
                         h1 { (title) }
                         noscript { p.hint { "Without JavaScript this page shows one moment: load it again for another. Changes need JavaScript, or " code { "tern" } " on the command line." } }
+                        p.error.notice #old role="alert" hidden {}
                         (content)
                     }
                     footer { p { "All times are UTC. " span #freshness {} } }
@@ -196,7 +197,7 @@ pub(super) fn head(title: &str) -> Markup {
 
 /// Instead of what cannot be shown.
 pub(super) fn cannot(trouble: &Trouble) -> Markup {
-    html! { p.error.notice role="alert" { "This cannot be shown: " (trouble) "." } }
+    html! { p.error.notice #trouble role="alert" { "This cannot be shown: " (trouble) "." } }
 }
 
 /// Which colour a state has. The word says the same.

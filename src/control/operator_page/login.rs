@@ -21,7 +21,7 @@ pub(super) async fn show(uri: Uri) -> Response {
                 main #main {
                     h1 { "Tern " span { "operator page" } }
                     form method="post" action="/login" {
-                        @if let Some(trouble) = trouble { p.error #trouble role="alert" { (trouble) } }
+                        @if let Some(trouble) = trouble { p.error #refusal role="alert" { (trouble) } }
                         // For the browser's memory of passwords; a token says whose it is.
                         input name="username" type="text" autocomplete="username" value="tern" hidden;
                         label for="token" { "Token" }

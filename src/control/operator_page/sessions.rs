@@ -127,7 +127,7 @@ fn table(page: &SessionPage, asked: &Asked) -> Markup {
             strong { (count(page.matched)) } " of " (count(page.total)) " sessions, as of " (time(&page.taken_at))
             @if page.incomplete { "; some are missing, a worker of the relay is too slow to tell of them" }
         }
-        @if page.sessions.is_empty() { p.quiet #none { "No session is like that." } }
+        p.quiet #none hidden[!page.sessions.is_empty()] { "No session is like that." }
         div #sessions.scroll.virtual tabindex="0" role="region" aria-label="Table of sessions"
             data-matched=(page.matched) data-page=(page.page.max(1)) data-page-size=(PAGE) hidden[page.sessions.is_empty()] {
             table.sessions aria-rowcount=(page.matched + 2) {

@@ -1,7 +1,7 @@
 // What the relay says of itself once a second: figures on the page follow it.
 
 import { write } from "./figures.js";
-import { refresh } from "./parts.js";
+import { isOld, refresh } from "./parts.js";
 
 // What changes more than a figure when it changes.
 const WORDS = ["state", "ready", "not_ready", "draining", "announced", "alerts"];
@@ -55,7 +55,7 @@ function freshness() {
   const element = document.getElementById("freshness");
   if (!element) return;
   const lost = heard > 0 && Date.now() - heard > STALE;
-  const text = lost ? "Not connected: the figures are old." : heard > 0 ? "Live." : "";
+  const text = lost ? "Not connected: the figures are old." : isOld() ? "This view is old." : heard > 0 ? "Live." : "";
   if (element.textContent !== text) element.textContent = text;
   document.body.classList.toggle("lost", lost);
 }

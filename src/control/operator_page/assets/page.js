@@ -16,6 +16,6 @@ if (document.body.dataset.view) {
   if (space) charts.begin(space);
   live.begin();
   const sessions = document.getElementById("sessions");
-  if (sessions && !sessions.hidden) table.begin(sessions);
+  if (sessions) table.begin(sessions);
   else setInterval(live.soon, EVERY);
 }

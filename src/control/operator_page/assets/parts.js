@@ -1,5 +1,8 @@
 // Loads the view again and puts what has changed in place of what was there. The server alone writes HTML.
 
+// Milliseconds that a page may take.
+const LIMIT = 10_000;
+
 // Keeps what somebody has opened and where the focus is.
 function replace(old, fresh) {
   for (const details of old.querySelectorAll("details[open][id]")) {
@@ -19,13 +22,43 @@ export function reveal(root) {
   for (const button of root.querySelectorAll("button[data-open], button[data-action], #log-out")) button.hidden = false;
 }
 
-// The page at `url`; nothing if it cannot be had. Whoever is logged out is shown where to log in.
-export async function load(url, signal) {
-  const answer = await fetch(url, { signal, headers: { accept: "text/html" } }).catch(() => null);
-  if (answer?.redirected && new URL(answer.url).pathname === "/login") location.assign("/login");
-  if (!answer?.ok) return null;
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
+// The page at `url`, and what keeps it from showing what it should, if anything does. Whoever is logged out is shown
+// where to log in.
+export async function load(url) {
+  const wanted = { headers: { accept: "text/html" }, signal: AbortSignal.timeout(LIMIT) };
+  const answer = await fetch(url, wanted).catch(() => null);
+  const text = await answer?.text().catch(() => null);
+  if (typeof text !== "string") return { page: null, trouble: "The relay cannot be reached." };
+  if (answer.redirected && new URL(answer.url).pathname === "/login") location.assign("/login");
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const said = page.getElementById("trouble")?.textContent;
+  return { page, trouble: said ?? (answer.ok ? null : `The relay answers with ${answer.status}.`) };
 }
+
+const clock = () => new Date().toISOString().slice(11, 19);
+let good = clock();
+
+// Whether this view shows what was, because it cannot be had any more.
+export const isOld = () => document.getElementById("old")?.hidden === false;
+
+// Says what keeps the view from being current, or that nothing does. What is shown stays: it is the last that was known.
+export function judge(trouble) {
+  const [old, opened] = [document.getElementById("old"), document.getElementById("trouble")];
+  if (!trouble) good = clock();
+  if (opened) {
+    opened.textContent = trouble ?? opened.textContent;
+    return;
+  }
+  const text = trouble ? `${trouble} What is shown is of ${good}.` : "";
+  if (old.textContent !== text) old.textContent = text;
+  old.hidden = !trouble;
+}
+
+// Which parts a page has: another view of the same is not a matter of parts.
+const shape = (page) => [...page.querySelectorAll("[data-part]")].map(({ id }) => id).join(" ");
+
+// Nobody loses what he is about to say.
+const isTyping = () => document.querySelector("dialog[open]") || document.activeElement?.closest("main form");
 
 let running = false;
 
@@ -33,8 +66,13 @@ export async function refresh() {
   if (running || document.hidden) return;
   running = true;
   try {
-    const page = await load(location.href);
-    if (!page) return;
+    const { page, trouble } = await load(location.href);
+    judge(trouble);
+    if (trouble) return;
+    if (shape(page) !== shape(document)) {
+      if (!isTyping()) location.reload();
+      return;
+    }
     for (const old of document.querySelectorAll("[data-part]")) {
       const fresh = page.getElementById(old.id);
       if (!fresh) continue;

@@ -1,7 +1,7 @@
 // All sessions in one table that scrolls: of ten thousand rows only those in sight are in the document. Rows come a page
 // at a time, as the server writes them.
 
-import { load } from "./parts.js";
+import { judge, load } from "./parts.js";
 
 const BEYOND = 10; // Rows above and below what is in sight.
 const PAGES = 6; // That are remembered.
@@ -14,9 +14,8 @@ export function begin(region) {
   const first = Number(region.dataset.page);
   const pages = new Map([[first, [...body.rows]]]);
   const asked = new Set();
-  const height = body.rows[0].getBoundingClientRect().height;
-  const columns = body.rows[0].cells.length;
-  const head = region.querySelector("thead").getBoundingClientRect().height;
+  const columns = [...region.querySelector("thead tr").cells].reduce((sum, cell) => sum + cell.colSpan, 0);
+  let [head, height] = [0, 0];
   const [above, below] = [spacer(columns), spacer(columns)];
   document.getElementById("pages").hidden = true;
 
@@ -26,11 +25,20 @@ export function begin(region) {
     return address;
   }
 
+  // Of a table that is shown, with a row in it: there may be none yet.
+  function measure() {
+    const row = height === 0 && body.querySelector("tr[data-id]");
+    if (!row) return;
+    head = region.querySelector("thead").getBoundingClientRect().height;
+    height = row.getBoundingClientRect().height;
+  }
+
   async function fetchPage(page) {
     if (asked.has(page)) return;
     asked.add(page);
     try {
-      const fresh = await load(url(page));
+      const { page: fresh, trouble } = await load(url(page));
+      judge(trouble);
       const found = fresh?.getElementById("sessions");
       if (!found) return;
       matched = Number(found.dataset.matched);
@@ -47,6 +55,7 @@ export function begin(region) {
   }
 
   function inSight() {
+    if (height === 0) return [0, Math.min(size, matched)];
     const top = Math.max(region.scrollTop - head, 0);
     const from = Math.max(Math.floor(top / height) - BEYOND, 0);
     const to = Math.min(Math.ceil((top + region.clientHeight) / height) + BEYOND, matched);
@@ -61,6 +70,8 @@ export function begin(region) {
   }
 
   function draw() {
+    region.hidden = matched === 0;
+    document.getElementById("none").hidden = matched > 0;
     const [from, to] = inSight();
     const rows = [];
     for (let index = from; index < to; index += 1) {
@@ -72,6 +83,7 @@ export function begin(region) {
     below.firstChild.style.height = `${Math.max(matched - to, 0) * height}px`;
     body.replaceChildren(above, ...rows, below);
     region.querySelector("table").setAttribute("aria-rowcount", matched + 2);
+    measure();
     if (id) links(body.querySelector(`tr[data-id="${CSS.escape(id)}"]`))[place]?.focus({ preventScroll: true });
     for (const page of pagesInSight()) if (!pages.has(page)) fetchPage(page);
   }
@@ -89,6 +101,7 @@ export function begin(region) {
   setInterval(() => {
     if (!document.hidden) pagesInSight().forEach(fetchPage);
   }, EVERY);
+  measure();
   draw();
   if (first > 1) region.scrollTop = (first - 1) * size * height;
 }
