@@ -31,7 +31,7 @@ fn announcements(report: &Report, is_operator: bool) -> Markup {
         .collect();
     html! {
         @if is_operator {
-            p.buttons { button type="button" data-action="why" hidden { "Run all checks now" } span.result role="status" {} }
+            p.buttons { button type="button" data-action="why" hidden { "Run all checks now" } }
         }
         section #prefixes data-part aria-labelledby="prefixes-title" {
             h2 #prefixes-title { "Prefixes" }
@@ -50,6 +50,25 @@ fn announcements(report: &Report, is_operator: bool) -> Markup {
             section #rpki data-part aria-labelledby="rpki-title" {
                 h2 #rpki-title { "RPKI caches" }
                 (rpki(&report.rpki))
+            }
+        }
+        @if is_operator { (withdraw_dialog()) }
+    }
+}
+
+/// The script says which prefix.
+fn withdraw_dialog() -> Markup {
+    html! {
+        dialog #withdraw aria-labelledby="withdraw-title" {
+            form method="dialog" data-action="withdraw" {
+                h2 #withdraw-title { "Withdraw " code data-fill {} "?" }
+                p { "Every neighbour is told that it is not here any more. New calls go to another relay, if one announces it; calls that are here and came by it are cut off." }
+                p { "It stays withdrawn, whatever is reloaded, until somebody announces it again." }
+                p.error role="alert" {}
+                div.buttons {
+                    button type="button" data-close { "Cancel" }
+                    button.danger type="submit" { "Withdraw" }
+                }
             }
         }
     }
@@ -77,8 +96,7 @@ fn prefix(neighbor: &Neighbor, route: &Route, is_operator: bool) -> Markup {
             @if is_operator {
                 p.buttons {
                     button.plain type="button" data-action="announce" data-prefix=(route.prefix) hidden { "Announce again" }
-                    button.plain type="button" data-action="withdraw" data-prefix=(route.prefix) hidden { "Withdraw" }
-                    span.result role="status" {}
+                    button.plain.danger type="button" data-open="withdraw" data-prefix=(route.prefix) hidden { "Withdraw…" }
                 }
             }
         }

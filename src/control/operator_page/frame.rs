@@ -56,7 +56,7 @@ impl Frame {
             (DOCTYPE)
             html lang="en" {
                 (head(&format!("{short} – {}", self.name())))
-                body data-view=(self.view) data-role=(self.viewer.caller.role.name())
+                body data-view=(self.view) data-who=(self.viewer.caller.who) data-role=(self.viewer.caller.role.name())
                     data-csrf=[self.viewer.caller.csrf.as_deref()] data-relay=(self.name()) {
                     a.skip href="#main" { "Skip to content" }
                     (self.top())
@@ -64,6 +64,7 @@ impl Frame {
                         h1 { (title) }
                         noscript { p.hint { "Without JavaScript this page shows one moment: load it again for another. Changes need JavaScript, or " code { "tern" } " on the command line." } }
                         p.error.notice #old role="alert" hidden {}
+                        p #result role="status" {}
                         (content)
                     }
                     footer { p { "All times are UTC. " span #freshness {} } }

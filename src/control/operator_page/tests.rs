@@ -296,7 +296,7 @@ async fn a_view_whose_figures_cannot_be_had_says_why() {
 #[tokio::test]
 async fn a_viewer_is_offered_no_change() {
     let changes =
-        ["data-action=\"withdraw\"", "data-action=\"end\"", "data-action=\"drain\"", "data-open=\"undrain\""];
+        ["data-open=\"withdraw\"", "data-action=\"end\"", "data-action=\"drain\"", "data-open=\"undrain\""];
     let shown = async |role| {
         let page = page(Router::new().fallback(api), Some(role));
         let mut all = String::new();

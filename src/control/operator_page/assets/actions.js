@@ -3,15 +3,41 @@
 import { soon } from "./live.js";
 import { reveal } from "./parts.js";
 
-// Why it was refused, or nothing.
-async function change(method, path, body) {
-  const headers = { "content-type": "application/json", "idempotency-key": crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` };
-  if (document.body.dataset.csrf) headers["x-tern-csrf"] = document.body.dataset.csrf;
+const caller = document.body.dataset;
+
+async function ask(method, path, key, body) {
+  const headers = { "content-type": "application/json", "idempotency-key": key };
+  if (caller.csrf) headers["x-tern-csrf"] = caller.csrf;
   const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) }).catch(() => null);
   if (answer?.ok) return null;
   const told = await answer?.json().catch(() => null);
-  return { status: answer?.status, text: told?.error?.text ?? "The relay cannot be reached." };
+  const { code, text = answer ? `The relay answers with ${answer.status}.` : "The relay cannot be reached." } = told?.error ?? {};
+  return { status: answer?.status, code, text };
 }
+
+// Who logs in anew, in this tab or another, gets another secret for his changes; this page may have the last one.
+async function learnSecret() {
+  const answer = await fetch("/v1/me").catch(() => null);
+  const me = answer?.ok ? await answer.json() : null;
+  if (!me?.csrf || me.who !== caller.who || me.role !== caller.role) return false;
+  caller.csrf = me.csrf;
+  return true;
+}
+
+// Why it was refused, or nothing.
+async function change(method, path, body) {
+  const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+  let refused = await ask(method, path, key, body);
+  if (refused?.code === "forged" && (await learnSecret())) refused = await ask(method, path, key, body);
+  if (refused?.code === "forged") refused.text = "Somebody else has logged in with this browser. Load the page again.";
+  if (refused?.status === 401) location.assign("/login");
+  return refused;
+}
+
+// What came of a change, where no part of the page is put in its place.
+const tell = (text) => {
+  document.getElementById("result").textContent = text;
+};
 
 const DIALOGS = {
   async drain(form) {
@@ -29,6 +55,12 @@ const DIALOGS = {
     if (refused?.status === 409) document.getElementById("drain-force-label").hidden = false;
     return refused;
   },
+  async withdraw(form) {
+    const { prefix } = form.dataset;
+    const refused = await change("POST", "/v1/bgp/withdraw", { prefix });
+    if (!refused) tell(`${prefix} is withdrawn until somebody announces it again.`);
+    return refused;
+  },
   undrain: () => change("POST", "/v1/undrain"),
   async end(form) {
     const refused = await change("DELETE", `/v1/sessions/${encodeURIComponent(form.dataset.session)}`);
@@ -37,10 +69,13 @@ const DIALOGS = {
   },
 };
 
+// What a button does, and what is told when that was done.
 const BUTTONS = {
-  why: () => change("POST", "/v1/bgp/why"),
-  announce: ({ prefix }) => change("POST", "/v1/bgp/announce", { prefix }),
-  withdraw: ({ prefix }) => change("POST", "/v1/bgp/withdraw", { prefix }),
+  why: [() => change("POST", "/v1/bgp/why"), () => "All checks have been run."],
+  announce: [
+    ({ prefix }) => change("POST", "/v1/bgp/announce", { prefix }),
+    ({ prefix }) => `${prefix} is announced again where its rules allow it.`,
+  ],
 };
 
 async function submit(event) {
@@ -60,12 +95,32 @@ async function submit(event) {
 }
 
 async function press(button) {
-  const result = button.closest(".buttons").querySelector(".result");
+  const [act, done] = BUTTONS[button.dataset.action];
   button.disabled = true;
-  const refused = await BUTTONS[button.dataset.action](button.dataset);
+  const refused = await act(button.dataset);
   button.disabled = false;
-  result.textContent = refused ? refused.text : "Done.";
+  tell(refused ? refused.text : done(button.dataset));
   soon();
+}
+
+// A dialog asks about what its button stands beside.
+function open({ dataset }) {
+  const dialog = document.getElementById(dataset.open);
+  const form = dialog.querySelector("form");
+  form.reset();
+  dialog.querySelector(".error").textContent = "";
+  if (dataset.prefix) {
+    form.dataset.prefix = dataset.prefix;
+    for (const place of dialog.querySelectorAll("[data-fill]")) place.textContent = dataset.prefix;
+  }
+  tell("");
+  dialog.showModal();
+}
+
+async function logOut() {
+  const refused = await change("POST", "/logout");
+  if (refused) tell(`You are still logged in. ${refused.text}`);
+  else location.assign("/login");
 }
 
 export function begin() {
@@ -74,17 +129,13 @@ export function begin() {
     const button = target.closest?.("button");
     if (!button) return;
     if (button.dataset.open) {
-      const dialog = document.getElementById(button.dataset.open);
-      dialog.querySelector("form").reset();
-      dialog.querySelector(".error").textContent = "";
-      dialog.showModal();
+      open(button);
     } else if ("close" in button.dataset) {
       button.closest("dialog").close();
     } else if (button.dataset.action) {
       await press(button);
     } else if (button.id === "log-out") {
-      await change("POST", "/logout");
-      location.assign("/login");
+      await logOut();
     }
   });
   for (const form of document.querySelectorAll("dialog form")) form.addEventListener("submit", submit);
