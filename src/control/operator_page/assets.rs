@@ -8,13 +8,12 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Path, kind and content.
-pub(super) const FILES: [(&str, &str, &str); 8] = [
+pub(super) const FILES: [(&str, &str, &str); 7] = [
     ("/assets/page.css", STYLE, include_str!("assets/page.css")),
     ("/assets/page.js", SCRIPT, include_str!("assets/page.js")),
     ("/assets/live.js", SCRIPT, include_str!("assets/live.js")),
     ("/assets/figures.js", SCRIPT, include_str!("assets/figures.js")),
     ("/assets/parts.js", SCRIPT, include_str!("assets/parts.js")),
-    ("/assets/charts.js", SCRIPT, include_str!("assets/charts.js")),
     ("/assets/table.js", SCRIPT, include_str!("assets/table.js")),
     ("/assets/actions.js", SCRIPT, include_str!("assets/actions.js")),
 ];

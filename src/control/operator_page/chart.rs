@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-const WIDTH: f64 = 600.0;
+const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 120.0;
+/// Below the lines, for where the time begins and ends.
+const FOOT: f64 = 16.0;
 /// Left of the lines, for the scale's numbers.
-const MARGIN: f64 = 64.0;
+const MARGIN: f64 = 80.0;
 
 /// One line. Where it has no value it is interrupted.
 pub(super) struct Line {
@@ -16,9 +18,11 @@ pub(super) struct Line {
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
 
-/// Lines over time, from `low` to at least `high`.
+/// Lines over time, from `low` to at least `high`. `ends` are the first moment and the last; where lines cross many moments
+/// somebody who sees none of them is told their extremes and their end.
 pub(super) fn lines(
     title: &str,
+    ends: [&str; 2],
     low: f64,
     high: f64,
     write: impl Fn(f64) -> String,
@@ -34,27 +38,38 @@ pub(super) fn lines(
     let end = points().map(|(at, _)| *at).fold(start + 1.0, f64::max);
     let x = |at: f64| MARGIN + (at - start) / (end - start) * (WIDTH - MARGIN);
     let y = |value: f64| 4.0 + (high - value.clamp(low, high)) / (high - low).max(1e-9) * (HEIGHT - 8.0);
-    let last = |line: &Line| line.points.iter().rev().find_map(|(_, value)| *value);
-    let said: Vec<_> = lines
-        .iter()
-        .filter_map(|line| Some(format!("{} {} at the end", line.name, write(last(line)?))))
-        .collect();
+    let said: Vec<_> = lines.iter().filter_map(|line| line.words(&write)).collect();
+    let [first, last] = ends;
+    let label = format!("{title}, {first} to {last}: {}", said.join("; "));
     html! {
         figure.chart {
             figcaption {
                 (title)
-                @for line in lines { " " span.key.(line.class) { (line.name) } }
+                @for line in lines.iter().filter(|line| !line.name.is_empty()) { " " span.key.(line.class) { (line.name) } }
             }
-            svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(format!("{title}: {}", said.join(", "))) {
+            svg viewBox=(format!("0 0 {WIDTH} {}", HEIGHT + FOOT)) role="img" aria-label=(label) {
                 @for value in [low, (low + high) / 2.0, high] {
                     line.grid x1=(MARGIN) x2=(WIDTH) y1=(number(y(value))) y2=(number(y(value))) {}
                     text x=(MARGIN - 4.0) y=(number(y(value).clamp(9.0, HEIGHT - 3.0) + 3.0)) text-anchor="end" { (write(value)) }
                 }
+                text x=(MARGIN) y=(HEIGHT + FOOT - 4.0) { (first) }
+                text x=(WIDTH) y=(HEIGHT + FOOT - 4.0) text-anchor="end" { (last) }
                 @for line in lines {
                     @for piece in pieces(&line.points, x, y) { polyline.line.(line.class) points=(piece) {} }
                 }
             }
         }
+    }
+}
+
+impl Line {
+    /// "opened 0 to 12, 3 at the end"; nothing if nothing was measured.
+    fn words(&self, write: impl Fn(f64) -> String) -> Option<String> {
+        let values = || self.points.iter().filter_map(|(_, value)| *value);
+        let (least, most) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
+        let space = if self.name.is_empty() { "" } else { " " };
+        let last = write(values().last()?);
+        Some(format!("{}{space}{} to {}, {last} at the end", self.name, write(least), write(most)))
     }
 }
 
@@ -107,10 +122,14 @@ mod tests {
         let pieces = pieces(&points, |at| at, |value| value);
         assert_eq!(pieces, ["0.0,1.0 1.0,2.0 ", "3.0,4.0 5.0,4.0"]);
         let line = |points| Line { class: "client", name: "client's leg", points };
-        let chart = lines("MOS", 1.0, 5.0, |value| format!("{value}"), &[line(points)]).into_string();
-        assert!(chart.contains(r#"aria-label="MOS: client's leg 4 at the end""#), "{chart}");
-        let empty =
-            lines("MOS", 1.0, 5.0, |value| format!("{value}"), &[line(vec![(0.0, None)])]).into_string();
+        let chart =
+            lines("MOS", ["0 s", "3 s"], 1.0, 5.0, |value| format!("{value}"), &[line(points)]).into_string();
+        assert!(
+            chart.contains(r#"aria-label="MOS, 0 s to 3 s: client's leg 1 to 4, 4 at the end""#),
+            "{chart}"
+        );
+        let empty = lines("MOS", ["", ""], 1.0, 5.0, |value| format!("{value}"), &[line(vec![(0.0, None)])])
+            .into_string();
         assert!(empty.contains("nothing was measured") && !empty.contains("svg"));
     }
 

@@ -13,6 +13,7 @@ mod chart;
 mod explain;
 mod figures;
 mod frame;
+mod hour;
 mod login;
 mod overview;
 mod quality;

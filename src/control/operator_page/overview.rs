@@ -4,19 +4,21 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::ask::{Api, Viewer};
+use super::ask::{Api, Trouble, Viewer};
 use super::chart::bar;
 use super::figures::{bits, count, duration, maybe, millis, mos, percent, rate, share};
 use super::frame::{Frame, time};
-use crate::control::admin::{Alert, AlertSeverity, Basis, LegQuality, Resource, Status};
+use super::hour::charts;
+use crate::control::admin::{Alert, AlertSeverity, Basis, History, LegQuality, Resource, Status};
 
 pub(super) async fn show(State(api): State<Api>, viewer: Viewer) -> Response {
     let frame = Frame::new(&api, viewer, "/").await;
-    let content = frame.status.as_ref().map(overview).map_err(Clone::clone);
+    let hour = api.get::<History>(frame.viewer(), "/v1/history").await;
+    let content = frame.status.as_ref().map(|status| overview(status, &hour)).map_err(Clone::clone);
     frame.page(content)
 }
 
-fn overview(status: &Status) -> Markup {
+fn overview(status: &Status, hour: &Result<History, Trouble>) -> Markup {
     html! {
         section #answer data-part aria-label="Answer" { (answer(status)) }
         section aria-labelledby="alerts-title" {
@@ -26,11 +28,14 @@ fn overview(status: &Status) -> Markup {
         section aria-labelledby="now-title" {
             h2 #now-title { "Now" }
             (now(status))
-            div #charts.charts hidden {}
+        }
+        section aria-labelledby="hour-title" {
+            h2 #hour-title { "The last hour" }
+            div #hour data-part { (charts(hour)) }
         }
         section aria-labelledby="room-title" {
             h2 #room-title { "Headroom" }
-            (headroom(status))
+            div #headroom data-part { (headroom(status)) }
         }
         section aria-labelledby="quality-title" {
             h2 #quality-title { "Quality, over the last minute" }

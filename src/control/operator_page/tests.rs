@@ -14,9 +14,9 @@ use tower_service::Service;
 use super::*;
 use crate::control::admin::{
     Alert, Attributes, Capacity, Cell, Check, Drain, DscpChange, DscpClass, EndedSession, Event, EventPage,
-    EventSeverity, Explanation, Health, HeatMap, HeatRow, JournalEntry, Neighbor, QualityHistory,
-    QualityPoint, QualityReport, Report, Resource, Role, Room, Route, RpkiCache, SessionMedia, SessionPage,
-    SessionReport, SessionRow, Status, Transition,
+    EventSeverity, Explanation, Health, HeatMap, HeatRow, History, JournalEntry, Neighbor, Point,
+    QualityHistory, QualityPoint, QualityReport, Report, Resource, Role, Room, Route, RpkiCache,
+    SessionMedia, SessionPage, SessionReport, SessionRow, Status, Transition,
 };
 
 /// What somebody would write who wants to be more than text.
@@ -140,6 +140,10 @@ fn event() -> Event {
 async fn api(uri: Uri) -> Response {
     let said = match uri.path() {
         "/v1/status" => serde_json::to_value(status()),
+        "/v1/history" => {
+            let point = Point { at: text(), sessions: 7, ..Point::default() };
+            serde_json::to_value(History { step_seconds: 10, points: vec![point] })
+        }
         "/v1/bgp" => serde_json::to_value(report()),
         "/v1/sessions" => {
             let page = 1 + u64::from(uri.query().is_some_and(|query| query.contains("page=2")));
@@ -364,6 +368,8 @@ async fn figures_of_the_first_page_are_those_of_the_api() {
     let page = page(Router::new().fallback(api), Some(Role::Viewer));
     let (_, html, _) = ask(page.clone(), "/").await;
     assert!(html.contains(r#"data-path="sessions.total" data-form="count">1,234</span>"#), "{html}");
+    assert!(html.contains(r#"id="headroom" data-part"#) && html.contains(r#"id="hour" data-part"#), "{html}");
+    assert!(html.contains(": 7 to 7, 7 at the end"), "{html}");
     let (_, html, _) = ask(page, "/sessions?page=2").await;
     for said in [
         "<strong>250</strong> of 500 sessions",

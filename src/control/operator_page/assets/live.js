@@ -10,10 +10,7 @@ const AGAIN = 30_000;
 const STALE = 5_000;
 
 const status = {};
-const listeners = [];
 let heard = 0;
-
-export const onStatus = (listener) => listeners.push(listener);
 
 const at = (path) => path.split(".").reduce((value, key) => value?.[key], status);
 
@@ -37,7 +34,6 @@ function take(changed) {
   heard = Date.now();
   Object.assign(status, changed);
   show();
-  for (const listener of listeners) listener(status);
   if (!first && WORDS.some((word) => word in changed)) soon();
 }
 

@@ -1,7 +1,6 @@
 // What every view needs, and what only some do.
 
 import * as actions from "./actions.js";
-import * as charts from "./charts.js";
 import * as live from "./live.js";
 import * as table from "./table.js";
 
@@ -12,8 +11,6 @@ if (document.body.dataset.view) {
   actions.begin();
   // At phone width the ways to the views scroll.
   document.querySelector("header nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-  const space = document.getElementById("charts");
-  if (space) charts.begin(space);
   live.begin();
   const sessions = document.getElementById("sessions");
   if (sessions) table.begin(sessions);

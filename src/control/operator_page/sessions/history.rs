@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::control::admin::{LegFigures, QualityPoint};
 use crate::control::operator_page::chart::{Line, lines};
-use crate::control::operator_page::figures::{float, millis, mos, percent};
+use crate::control::operator_page::figures::{duration, float, millis, mos, percent, whole};
 
 /// One interval, as the record of a call has it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -77,12 +77,15 @@ impl History {
                 Line { class: "peer", name: "peer's leg", points: peer },
             ]
         };
+        let end = self.0.last().map_or(0.0, |(at, ..)| *at);
+        let end = duration(whole(end));
+        let ends = ["0 s", end.as_str()];
         html! {
             div.charts {
-                (lines("MOS", 1.0, 4.5, mos, &both(|leg| leg.mos)))
-                (lines("Loss", 0.0, 1.0, percent, &both(|leg| leg.loss_percent)))
-                (lines("Jitter", 0.0, 20.0, millis, &both(|leg| leg.jitter_ms)))
-                (lines("Round trip", 0.0, 100.0, millis, &both(|leg| leg.rtt_ms)))
+                (lines("MOS", ends, 1.0, 4.5, mos, &both(|leg| leg.mos)))
+                (lines("Loss", ends, 0.0, 1.0, percent, &both(|leg| leg.loss_percent)))
+                (lines("Jitter", ends, 0.0, 20.0, millis, &both(|leg| leg.jitter_ms)))
+                (lines("Round trip", ends, 0.0, 100.0, millis, &both(|leg| leg.rtt_ms)))
             }
         }
     }
@@ -103,8 +106,11 @@ mod tests {
         };
         let history = History::of_record(Some(&json!([moment(0, 0), moment(10, 50)])));
         let drawn = history.charts().into_string();
-        assert!(drawn.contains("Loss: client's leg 10 % at the end"), "{drawn}");
-        assert!(drawn.contains("Round trip: client's leg 40.0 ms at the end"), "{drawn}");
+        assert!(drawn.contains("Loss, 0 s to 10 s: client's leg 0 % to 10 %, 10 % at the end"), "{drawn}");
+        assert!(
+            drawn.contains("Round trip, 0 s to 10 s: client's leg 40.0 ms to 40.0 ms, 40.0 ms at the end"),
+            "{drawn}"
+        );
         assert_eq!(History::of_record(Some(&json!({ "no": "list" }))), History::default());
         assert_eq!(History::of_record(None), History::default());
         let client =
