@@ -17,7 +17,7 @@ pub(super) async fn show(State(api): State<Api>, viewer: Viewer) -> Response {
         Ok(report) => Ok(announcements(&report, frame.is_operator())),
         // No mistake: a relay need not announce anything.
         Err(trouble) if trouble.status == StatusCode::CONFLICT => Ok(html! {
-            section #prefixes data-part aria-label="Prefixes" { p.quiet { "Nothing is announced: " (trouble) "." } }
+            section #prefixes data-part aria-label="Prefixes" { p { "No prefix." } p.hint { (trouble) "." } }
         }),
         Err(trouble) => Err(trouble),
     })

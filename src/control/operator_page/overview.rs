@@ -29,10 +29,6 @@ fn overview(status: &Status, hour: &Result<History, Trouble>) -> Markup {
             h2 #now-title { "Now" }
             (now(status))
         }
-        section aria-labelledby="hour-title" {
-            h2 #hour-title { "The last hour" }
-            div #hour data-part { (charts(hour)) }
-        }
         section aria-labelledby="room-title" {
             h2 #room-title { "Headroom" }
             div #headroom data-part { (headroom(status)) }
@@ -40,6 +36,10 @@ fn overview(status: &Status, hour: &Result<History, Trouble>) -> Markup {
         section aria-labelledby="quality-title" {
             h2 #quality-title { "Quality, over the last minute" }
             (quality(status))
+        }
+        section aria-labelledby="hour-title" {
+            h2 #hour-title { "The last hour" }
+            div #hour data-part { (charts(hour)) }
         }
         section aria-labelledby="regions-title" {
             h2 #regions-title { "Regions" }
