@@ -163,16 +163,19 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Whether the process has all four kinds of its sockets in both families, read off its own network namespace.
 fn listens(pid: u32) -> bool {
-    let has = |table: &str, port: u16, state: &str| {
-        let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
-        let end = format!(":{port:04X}");
-        text.lines().any(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let local = fields.next().is_some_and(|local| local.ends_with(&end));
-            local && fields.nth(1) == Some(state)
-        })
-    };
+    let tables = ["udp", "udp6", "tcp", "tcp6"];
+    tables.iter().all(|table| [PORT, SECURE_PORT].iter().all(|port| has_listener(pid, table, *port)))
+}
+
+/// Whether a process's network namespace has a socket in this table of the kernel's that waits on a port.
+pub(crate) fn has_listener(pid: u32, table: &str, port: u16) -> bool {
     // As the kernel writes them: 0A is a listening TCP socket, 07 an unconnected UDP socket.
-    let kinds = [("udp", "07"), ("udp6", "07"), ("tcp", "0A"), ("tcp6", "0A")];
-    kinds.iter().all(|(table, state)| [PORT, SECURE_PORT].iter().all(|port| has(table, *port, state)))
+    let state = if table.starts_with("tcp") { "0A" } else { "07" };
+    let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+    let end = format!(":{port:04X}");
+    text.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next().is_some_and(|local| local.ends_with(&end));
+        local && fields.nth(1) == Some(state)
+    })
 }

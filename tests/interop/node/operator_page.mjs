@@ -1,25 +1,16 @@
 // An operator with a browser: logs in, looks at every view in light, in dark and at phone width, searches, scrolls, ends a
-// call, drains and takes the drain back. Argument: JSON {chromium, url, token, sessions, seconds, screenshots}. Prints one line
-// of JSON; the caller judges it.
+// call, drains and takes the drain back. Of the task: token, sessions, seconds.
 
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { chromium } from "playwright-core";
 
 import { forms } from "../../../src/control/operator_page/assets/figures.js";
+import { LOOKS, api, audit, freshness, isLive, launch, logIn, report, shoot, task, until, watch } from "./operator_browser.mjs";
 
-const task = JSON.parse(process.argv[2]);
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const VIEWS = [
   ["overview", "/"], ["announcements", "/announcements"], ["sessions", "/sessions"], ["quality", "/quality"],
   ["quality-peer", "/quality?leg=peer&show=rtt"], ["timeline", "/timeline"], ["explain", "/explain"],
 ];
-const LOOKS = [
-  ["light", { colorScheme: "light", viewport: { width: 1280, height: 900 } }],
-  ["dark", { colorScheme: "dark", viewport: { width: 1280, height: 900 } }],
-  ["phone", { colorScheme: "light", viewport: { width: 390, height: 844 } }],
-];
-const report = { complaints: [], violations: [], overflows: [], views: [], figures: figures() };
+report.figures = figures();
 
 // What the script writes otherwise than the examples say.
 function figures() {
@@ -27,40 +18,7 @@ function figures() {
   return examples.filter(([form, value, written]) => forms[form](value) !== written);
 }
 
-// Everything that the browser has to say about the page: errors, warnings, breaches of its policy.
-function watch(page) {
-  page.on("console", (message) => report.complaints.push(`${page.url()}: ${message.text()}`));
-  page.on("pageerror", (error) => report.complaints.push(`${page.url()}: ${error.message}`));
-}
-
-async function audit(page, what) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => axe.run(document));
-  for (const { id, nodes } of found.violations) report.violations.push(`${what}: ${id}: ${nodes[0].html}`);
-  const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-  if (beyond > 0) report.overflows.push(`${what}: ${beyond}`);
-}
-
-async function shoot(page, name, fullPage = true) {
-  if (task.screenshots) await page.screenshot({ path: `${task.screenshots}/${name}.png`, fullPage });
-}
-
-async function until(what, found, limit = 20_000) {
-  for (let waited = 0; waited < limit; waited += 100) {
-    const value = await found();
-    if (value) return value;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`${what} did not happen`);
-}
-
-const api = (page, path) => page.evaluate((path) => fetch(path).then((answer) => answer.json()), path);
-
-const browser = await chromium.launch({
-  executablePath: task.chromium,
-  args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-dev-shm-usage", "--js-flags=--expose-gc"],
-});
+const browser = await launch();
 try {
   const context = await browser.newContext(LOOKS[0][1]);
   const page = await context.newPage();
@@ -73,7 +31,7 @@ try {
   await shoot(page, "login-light", false);
   await page.fill("#token", "not the token at all, but as long as one");
   await page.click("button[type=submit]");
-  report.refusal = await page.textContent("#trouble");
+  report.refusal = await page.textContent("#refusal");
   await page.fill("#token", task.token);
   await page.click("button[type=submit]");
   await page.waitForSelector("#answer");
@@ -91,7 +49,7 @@ try {
     watch(shown);
     for (const [view, path] of VIEWS) {
       const answer = await shown.goto(task.url + path);
-      await until(`${view} goes live`, () => shown.evaluate(() => document.getElementById("freshness").textContent === "Live."));
+      await isLive(shown, view);
       report.views.push(`${look} ${view} ${answer.status()}`);
       await audit(shown, `${look} ${view}`);
       await shoot(shown, `${view}-${look}`);
@@ -115,7 +73,7 @@ try {
 
   // Figures of the page and of the API at the same moment.
   await page.goto(task.url);
-  await until("live figures", () => page.evaluate(() => document.getElementById("freshness").textContent === "Live."));
+  await isLive(page, "the overview");
   report.shown = await until("the page to say what the API says", async () => {
     const told = await api(page, "/v1/status");
     const shown = await page.evaluate(() => document.querySelector("[data-path='sessions.total']").textContent);
@@ -125,7 +83,10 @@ try {
     const text = await page.textContent("[data-path='rates.packets_per_second']");
     return text !== "0" && text;
   });
-  report.charts = await page.locator("#charts svg").count();
+  report.hour = await until("the last hour to end with all calls", async () => {
+    const label = await page.locator("#hour svg").first().getAttribute("aria-label", { timeout: 1_000 }).catch(() => "");
+    return label.endsWith(`, ${forms.count(task.sessions)} at the end`) && { label, charts: await page.locator("#hour svg").count() };
+  }, 60_000);
 
   // All sessions: few rows in the document, any of them in sight; one found by its name, looked at, explained and ended.
   await page.goto(`${task.url}/sessions`);
@@ -186,6 +147,8 @@ try {
   // An open page does not grow.
   if (task.seconds) report.growth = await soak(context, page);
 
+  report.troubles = await troubles(context, page, name);
+
   await page.goto(task.url);
   await page.click("#log-out");
   await page.waitForURL("**/login");
@@ -194,6 +157,58 @@ try {
   console.log(JSON.stringify(report));
 } finally {
   await browser.close();
+}
+
+// What does not go as it should is said, and mended where it can be. Not watched: what is refused is an error to the
+// browser's console.
+async function troubles(context, page, name) {
+  const tab = await context.newPage();
+  const told = {};
+
+  // A table that was opened empty fills by itself.
+  const nobody = `${task.url}/sessions?search=nobody-is-called-that`;
+  await tab.route("**/sessions", async (route) => route.fulfill({ response: await route.fetch({ url: nobody }) }), { times: 1 });
+  await tab.goto(`${task.url}/sessions`);
+  told.none = await tab.locator("#none").isVisible();
+  const rows = tab.locator("#sessions tbody tr[data-id]");
+  told.filled = await until("rows in the empty table", () => rows.count());
+  told.noneLater = await tab.locator("#none").isVisible();
+
+  // A call that ends while somebody looks at it.
+  const [{ id, client }] = (await api(page, "/v1/sessions?page_size=1")).sessions;
+  await tab.goto(`${task.url}/sessions/${id}`);
+  await isLive(tab, "the call");
+  await tab.evaluate((id) => fetch(`/v1/sessions/${id}`, {
+    method: "DELETE", headers: { "x-tern-csrf": document.body.dataset.csrf },
+  }), id);
+  await tab.locator("#old").waitFor();
+  told.old = await tab.textContent("#old");
+  await until("the footer to say so", async () => (await freshness(tab)) === "This view is old.");
+  told.stays = (await tab.textContent("#facts")).includes(client);
+  await audit(tab, "an old view");
+
+  // Somebody logs in anew in another tab: this one's secret is no longer the right one.
+  await tab.goto(task.url);
+  const secret = () => tab.getAttribute("body", "data-csrf");
+  const before = await secret();
+  await logIn(page, task.token);
+  await tab.click("[data-open=drain]");
+  await tab.fill("#drain-name", name);
+  await tab.click("#drain button[type=submit]");
+  await tab.waitForSelector("[data-open=undrain]");
+  told.drained = (await api(page, "/v1/status")).draining !== null;
+  told.learnt = (await secret()) !== before;
+  await tab.click("[data-open=undrain]");
+  await tab.click("#undrain button[type=submit]");
+  await tab.waitForSelector("[data-open=drain]");
+
+  // Who is not logged out is not told that he is.
+  await tab.route("**/logout", (route) => route.abort());
+  await tab.click("#log-out");
+  told.logOut = await until("word of it", () => tab.textContent("#result"));
+  told.still = new URL(tab.url()).pathname;
+  await tab.close();
+  return told;
 }
 
 // Scrolls through the sessions for a while; heap and nodes after the first quarter, and at the end.
