@@ -2,6 +2,7 @@
 
 mod announcing;
 mod operator;
+mod soak;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
