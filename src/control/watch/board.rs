@@ -26,6 +26,10 @@ pub(super) struct Board(BTreeMap<Key, Entry>);
 struct Entry {
     finding: Finding,
     severity: AlertSeverity,
+    /// The worst that was told of it.
+    told: AlertSeverity,
+    /// Since when it is worse than that.
+    worse: Option<Time>,
     first: Time,
     /// When it became an alert.
     raised: Option<UnixTime>,
@@ -45,7 +49,9 @@ impl Board {
                 && self.0.len() < MOST
             {
                 let (first, last) = (now.time, now.time);
-                self.0.insert(key, Entry { finding, severity, first, raised: None, last });
+                let entry =
+                    Entry { finding, severity, told: severity, worse: None, first, raised: None, last };
+                self.0.insert(key, entry);
             }
         }
         for entry in self.0.values_mut() {
@@ -69,6 +75,7 @@ impl Entry {
     fn see(&mut self, now: Time, finding: Finding) {
         if let Level::Bad(severity) = finding.level {
             self.severity = severity;
+            self.worse = if severity > self.told { self.worse.or(Some(now)) } else { None };
         } else if self.raised.is_none() {
             // It was bad for a moment.
             return;
@@ -76,19 +83,22 @@ impl Entry {
         (self.last, self.finding) = (now, finding);
     }
 
+    /// Tells of it when it becomes an alert, and again when it has become worse: each time once it has been so for long enough.
     fn raise(&mut self, now: Now) -> Option<Happening> {
-        let is_due = self.finding.is_fact || self.last.since(self.first) >= RAISE;
-        if self.raised.is_some() || !is_due {
+        let (since, text) = match self.raised {
+            None => (self.first, "alert"),
+            Some(_) => (self.worse?, "alert has become worse"),
+        };
+        if !self.finding.is_fact && self.last.since(since) < RAISE {
             return None;
         }
-        self.raised = Some(now.unix);
+        self.raised.get_or_insert(now.unix);
+        (self.told, self.worse) = (self.severity, None);
         let severity = match self.severity {
             AlertSeverity::Warning => EventSeverity::Warning,
             AlertSeverity::Critical => EventSeverity::Critical,
         };
-        Some(
-            self.tell(severity, "alert").with("text", &self.finding.text).with("remedy", self.finding.remedy),
-        )
+        Some(self.tell(severity, text).with("text", &self.finding.text).with("remedy", self.finding.remedy))
     }
 
     fn remains(&self, now: Time, told: &mut Vec<Happening>) -> bool {
@@ -135,11 +145,15 @@ mod tests {
     const WARNING: Level = Level::Bad(AlertSeverity::Warning);
     const CRITICAL: Level = Level::Bad(AlertSeverity::Critical);
 
+    fn at(second: u64) -> Now {
+        Now { time: Time::from_secs(second), unix: UnixTime(second) }
+    }
+
     /// Tells the board one thing each second from `from` on, and returns what it says with the second.
     fn run(board: &mut Board, from: u64, levels: &[Option<Level>]) -> Vec<(u64, &'static str)> {
         let mut told = Vec::new();
         for (second, level) in (from..).zip(levels) {
-            let now = Now { time: Time::from_secs(second), unix: UnixTime(second) };
+            let now = at(second);
             let findings = level.map(|level| finding(level, false)).into_iter().collect();
             told.extend(board.take(now, findings).iter().map(|happening| (second, happening.text())));
         }
@@ -194,6 +208,27 @@ mod tests {
         assert_eq!(order(&board), [Some("other".to_owned()), None]);
         run(&mut board, 13, &[Some(CRITICAL)]);
         assert_eq!(order(&board), [None, Some("other".to_owned())]);
+    }
+
+    #[test]
+    fn an_alert_that_stays_worse_is_told_of_once_more() {
+        let mut board = Board::default();
+        let levels = [
+            vec![Some(WARNING); 12],
+            // For a moment only.
+            vec![Some(CRITICAL); 5],
+            vec![Some(WARNING); 5],
+            vec![Some(CRITICAL); 20],
+            vec![Some(WARNING); 5],
+            vec![Some(CRITICAL); 20],
+        ];
+        assert_eq!(run(&mut board, 0, &levels.concat()), [(10, "alert"), (32, "alert has become worse")]);
+        let told =
+            board.take(at(70), vec![Finding { subject: Some("a".to_owned()), ..finding(WARNING, true) }]);
+        assert_eq!(told.len(), 1);
+        let told =
+            board.take(at(71), vec![Finding { subject: Some("a".to_owned()), ..finding(CRITICAL, true) }]);
+        assert_eq!(told[0].text(), "alert has become worse", "a fact needs no time to be believed");
     }
 
     #[test]
