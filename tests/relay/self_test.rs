@@ -177,7 +177,7 @@ fn a_worker_that_hangs_is_found_and_no_other() {
         let told = if matches!(rig.kinds[check], CheckKind::Heartbeat { .. }) {
             "worker 1 hangs: no turn within 2s"
         } else {
-            "no answer to Allocate within 1800 ms"
+            "no answer to Allocate within 1.8s of the check's 2s"
         };
         assert!(report.detail.starts_with(told), "{}", report.detail);
     }

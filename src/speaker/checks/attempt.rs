@@ -38,6 +38,8 @@ pub(super) struct Attempt {
     /// Of the run.
     deadline: Time,
     patience: Duration,
+    /// What the operator has given the check, of which the patience is a part.
+    timeout: Duration,
     /// Of this port.
     until: Time,
     resend: Time,
@@ -71,6 +73,7 @@ impl Attempt {
             began: now.time,
             deadline,
             patience,
+            timeout,
             until: deadline,
             resend: deadline,
             carrier: None,
@@ -217,8 +220,8 @@ impl Attempt {
 
     fn wait_on(&mut self, ground: &mut Ground, now: Now) -> Result<Option<Report>, Fault> {
         if now.time >= self.deadline {
-            let waited = self.patience.as_millis();
-            let missing = format!("{} within {waited} ms", self.call.missing());
+            let (waited, all) = (self.patience, self.timeout);
+            let missing = format!("{} within {waited:?} of the check's {all:?}", self.call.missing());
             if self.known || !ground.is_shared() {
                 return Err(Fault::bad(missing));
             }
