@@ -11,33 +11,52 @@ use super::exit::{Exit, Failure};
 use crate::config::{Config, Probe};
 use crate::control::admin::AnnouncerOperations;
 use crate::server::Server;
-use crate::speaker::checks::{Checks, EchoPeers, SharedContext};
+use crate::speaker::checks::{Checks, EchoPeers, NextPeers, SharedContext};
 use crate::speaker::{Handle, Mail, Settings, Speaker, StartFault};
 
 /// For all that is not waiting on purpose when the announcer ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Opens the peers that the self-test's calls go to, or has them follow the relay's addresses; none if there are no such
-/// calls. The server's settings have to admit them: see [`probe`].
-pub(super) fn prepare(
-    config: &Config,
+/// The peers that the self-test's calls go to, as a configuration wants them. Those that there are stay as they are until
+/// [`PreparedPeers::take`]; whoever drops this instead has changed nothing.
+pub(super) struct PreparedPeers {
     peers: Option<Arc<EchoPeers>>,
-) -> Result<Option<Arc<EchoPeers>>, Failure> {
-    if !config.wants_self_test() {
-        return Ok(peers);
-    }
-    let addresses = config.relay_addresses();
-    let opened = match peers {
-        Some(peers) => peers.follow(&addresses).map(|()| peers),
-        None => EchoPeers::open(&addresses).map(Arc::new),
-    };
-    Ok(Some(opened.context("cannot open the peers of the self-test: are relay.addresses of this machine?")?))
+    next: Option<NextPeers>,
 }
 
-/// What the server has to know of them.
-pub(super) fn probe(peers: Option<&Arc<EchoPeers>>) -> Probe {
-    peers
-        .map_or_else(Probe::default, |peers| Probe { secret: Some(peers.secret()), peers: peers.addresses() })
+/// Opens what there is to open; nothing if there are no such calls. The server's settings have to admit them:
+/// see [`PreparedPeers::probe`].
+pub(super) fn prepare(config: &Config, peers: Option<&Arc<EchoPeers>>) -> Result<PreparedPeers, Failure> {
+    if !config.wants_self_test() {
+        return Ok(PreparedPeers { peers: peers.cloned(), next: None });
+    }
+    let addresses = config.relay_addresses();
+    let open = || match peers {
+        Some(peers) => {
+            let next = Some(peers.prepare(&addresses)?);
+            Ok(PreparedPeers { peers: Some(Arc::clone(peers)), next })
+        }
+        None => Ok(PreparedPeers { peers: Some(Arc::new(EchoPeers::open(&addresses)?)), next: None }),
+    };
+    let opened: io::Result<_> = open();
+    Ok(opened.context("cannot open the peers of the self-test: are relay.addresses of this machine?")?)
+}
+
+impl PreparedPeers {
+    /// What the server has to know of them.
+    pub(super) fn probe(&self) -> Probe {
+        let Some(peers) = &self.peers else { return Probe::default() };
+        let addresses = self.next.as_ref().map_or_else(|| peers.addresses(), NextPeers::addresses);
+        Probe { secret: Some(peers.secret()), peers: addresses }
+    }
+
+    /// These are the peers from now on.
+    pub(super) fn take(self) -> Option<Arc<EchoPeers>> {
+        if let (Some(peers), Some(next)) = (&self.peers, self.next) {
+            peers.follow(next);
+        }
+        self.peers
+    }
 }
 
 /// A running announcer.

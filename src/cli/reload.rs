@@ -5,19 +5,23 @@
 //! the files may say something else by then.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
 use super::run::{Relay, log_problems};
 use super::{announcing, descriptors, machine};
 use crate::clock::Clock;
-use crate::config::{self, Change, Config, Effect, Loaded, Problems, Secrets};
+use crate::config::{self, Change, Config, Effect, Loaded, Problems, Process, Secrets};
 use crate::control::admin::{
     EventKind, EventSeverity, LogReport, Order, Refusal, ReloadOrder, ReloadOutcome, ReloadReport,
     ReloadState,
 };
 use crate::control::watch::Happening;
 use crate::time::UnixTime;
+
+/// From one try to take a reload back to the next, where that cannot be done.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 /// Where reloads stand.
 #[derive(Default)]
@@ -71,19 +75,30 @@ impl Relay {
     pub(super) fn reload_as_signalled(&mut self) {
         if let Err(refusal) = self.reload(ReloadOrder::default(), "a signal") {
             tracing::error!(reason = %refusal, "the relay goes on with the configuration it has");
-            // Whoever rotates its files has moved them away all the same.
+            if self.reloads.pending.is_some() {
+                let text = "a signal wanted the configuration read again, and a reload waits to be confirmed";
+                self.note_reload(
+                    text,
+                    EventSeverity::Warning,
+                    "confirm it or undo it, then send the signal again",
+                );
+            }
+            // Whoever rotates its files has moved them away all the same, or has put others in their place.
             self.reopen_records();
+            self.look_at_certificates();
         }
     }
 
     /// Reads the configuration again. One that is wrong changes nothing.
     fn reload(&mut self, order: ReloadOrder, by: &str) -> Result<ReloadReport, Refusal> {
-        if self.reloads.pending.is_some() {
+        if self.reloads.pending.is_some() && !order.dry_run {
             let text = "a reload waits to be confirmed: confirm it or undo it first";
             return Err(Refusal::Pointless(text.to_owned()));
         }
         let Loaded { config: new, secrets, warnings } = match config::load(&self.sources) {
             Ok(loaded) => loaded,
+            // Nobody wanted it to hold.
+            Err(problems) if order.dry_run => return Err(Refusal::Wrong(problems.to_string())),
             Err(problems) => return Err(self.refuse_reload(&problems)),
         };
         let changes = config::diff(&self.config, &new);
@@ -102,6 +117,11 @@ impl Relay {
         let (config, before) = (self.config.clone(), self.secrets.clone());
         if let Err(text) = self.apply(next, secrets) {
             self.reloads.note("refused", text.clone());
+            self.note_reload(
+                "the configuration cannot be had; the one of before holds",
+                EventSeverity::Warning,
+                &text,
+            );
             return Err(Refusal::Wrong(text));
         }
         self.reloads.note("applied", format!("{by} wanted it"));
@@ -134,18 +154,18 @@ impl Relay {
         self.watching.watch().note(Happening::new(EventKind::Reload, severity, text).with("why", why));
     }
 
-    /// Goes on with another configuration, of which nothing needs a restart.
+    /// Goes on with another configuration, of which nothing needs a restart. What can be refused comes first, on copies: a
+    /// reload that is refused has changed nothing.
     fn apply(&mut self, next: Config, secrets: Secrets) -> Result<(), String> {
-        self.process.addresses = machine::all_addresses();
-        self.peers = announcing::prepare(&next, self.peers.clone()).map_err(|failure| failure.text)?;
-        self.process.probe = announcing::probe(self.peers.as_ref());
+        let peers = announcing::prepare(&next, self.peers.as_ref()).map_err(|failure| failure.text)?;
+        let process =
+            Process { addresses: machine::all_addresses(), probe: peers.probe(), ..self.process.clone() };
         let announced = next.speaker_settings(&secrets.passwords);
-        let settings = next.settings(secrets.clone(), &self.process).map_err(|fault| fault.to_string())?;
+        let settings = next.settings(secrets.clone(), &process).map_err(|fault| fault.to_string())?;
         if self.sources.development.is_none() {
             descriptors::warn_if_short(self.descriptors, descriptors::needed(&settings));
         }
         let report = self.server.reload(settings);
-        self.look_at_certificates();
         if !report.needs_restart.is_empty() {
             tracing::error!(parts = report.needs_restart.join(", "), "not everything could be reloaded");
         }
@@ -153,6 +173,8 @@ impl Relay {
         if report.applied.is_empty() {
             return Err(format!("only a restart changes {}", report.needs_restart.join(", ")));
         }
+        (self.process, self.peers) = (process, peers.take());
+        self.look_at_certificates();
         // What an operator has set stays until the configuration says something new.
         if next.log.level != self.config.log.level {
             self.log.set_level(next.log.level);
@@ -179,12 +201,23 @@ impl Relay {
 
     /// Goes back to what held before the reload that waits.
     pub(super) fn undo(&mut self, why: &str) -> Result<ReloadState, Refusal> {
-        let Some(Pending { config, secrets, .. }) = self.reloads.pending.take() else {
+        let Some(pending) = self.reloads.pending.take() else {
             return Err(nothing_pending());
         };
-        if let Err(text) = self.apply(config, secrets) {
-            tracing::error!(reason = text, "the configuration of before cannot be had again");
+        if let Err(text) = self.apply(pending.config.clone(), pending.secrets.clone()) {
+            tracing::error!(
+                reason = text,
+                "the configuration of before cannot be had again; it is tried again"
+            );
             self.reloads.note("refused", format!("it could not be undone: {text}"));
+            self.note_reload(
+                "the configuration of before cannot be had again",
+                EventSeverity::Critical,
+                &text,
+            );
+            // It still waits: for an operator, or for the next try.
+            let over = if pending.over.is_elapsed() { Box::pin(sleep(TRY_AGAIN)) } else { pending.over };
+            self.reloads.pending = Some(Pending { over, ..pending });
             return Err(Refusal::Wrong(text));
         }
         tracing::warn!(why, "the configuration of before holds again; the file says something else");
@@ -233,3 +266,7 @@ fn tell(report: &ReloadReport) {
         tracing::warn!(needs_restart = restart, "some changes take effect with the next start only");
     }
 }
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

@@ -122,7 +122,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let records = record_sink(&config)?;
     let admin = operators::bind(&config)?;
     let peers = announcing::prepare(&config, None)?;
-    let process = Process { probe: announcing::probe(peers.as_ref()), ..new_process(&pages)? };
+    let process = Process { probe: peers.probe(), ..new_process(&pages)? };
     let announced = config.speaker_settings(&secrets.passwords);
     let tokens = secrets.tokens.clone();
     let settings =
@@ -154,6 +154,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         let (orders, inbox) = Orders::new();
         let asked = (operations, watching.watch(), orders);
         let operators = operators::serve(admin, &config, tokens, &process.addresses, &server, asked)?;
+        let peers = peers.take();
         let announcing = announced
             .map(|settings| Announcing::start(settings, &server, peers.as_ref(), &operators.operations))
             .transpose()?;
@@ -342,7 +343,7 @@ fn warn_of_small_buffers(server: &Server) {
 }
 
 /// The signals that mean something to a relay.
-struct Signals {
+pub(super) struct Signals {
     hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
@@ -461,12 +462,12 @@ pub(super) fn start_failure(error: &StartError) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::server::tests::settings;
 
     /// A running relay of so many workers, and signals that nobody sends.
-    fn relay(workers: u8) -> (Relay, Signals) {
+    pub(in crate::cli) fn relay(workers: u8) -> (Relay, Signals) {
         let process = new_process(&[]).unwrap();
         let (sources, config) = (Sources::default(), Config::default());
         let server = Server::start(settings(workers)).unwrap();

@@ -37,6 +37,18 @@ pub(super) struct Peer {
     address: SocketAddr,
 }
 
+/// Peers that wait to take the place of those that there are.
+#[derive(Debug)]
+pub struct NextPeers(Vec<Arc<Peer>>);
+
+impl NextPeers {
+    /// Where they are.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.iter().map(|peer| peer.address).collect()
+    }
+}
+
 impl EchoPeers {
     /// One beside each relayed address.
     ///
@@ -51,16 +63,16 @@ impl EchoPeers {
         let secret = SharedSecret::new("self-test", secret);
         let secret = secret.map_err(|fault: SecretFault| io::Error::other(fault.to_string()))?;
         let peers = Self { secret, token, peers: Mutex::default() };
-        peers.follow(relays)?;
+        peers.follow(peers.prepare(relays)?);
         Ok(peers)
     }
 
-    /// The relayed addresses are these from now on. Peers of those that stay, stay.
+    /// What there would be beside these relayed addresses. Peers of those that stay, stay. Nothing changes yet.
     ///
     /// # Errors
-    /// The system gives no socket; then nothing has changed.
-    pub fn follow(&self, relays: &[RelayAddress]) -> io::Result<()> {
-        let mut peers = self.lock();
+    /// The system gives no socket.
+    pub fn prepare(&self, relays: &[RelayAddress]) -> io::Result<NextPeers> {
+        let peers = self.lock();
         let mut next: Vec<Arc<Peer>> = Vec::new();
         for relay in relays {
             let known = peers.iter().chain(&next).find(|peer| peer.relay.bind == relay.bind);
@@ -68,8 +80,12 @@ impl EchoPeers {
             let address = socket.local_addr()?;
             next.push(Arc::new(Peer { relay: *relay, socket, address }));
         }
-        *peers = next;
-        Ok(())
+        Ok(NextPeers(next))
+    }
+
+    /// These are the peers from now on.
+    pub fn follow(&self, next: NextPeers) {
+        *self.lock() = next.0;
     }
 
     /// What test calls are made with, for [`crate::engine::auth::Credentials::probe`].
@@ -193,7 +209,10 @@ mod tests {
     fn a_reload_keeps_the_peers_that_stay() {
         let peers = EchoPeers::open(&[relay("127.0.0.1", "127.0.0.1"), relay("::1", "::1")]).unwrap();
         let before = peers.addresses();
-        peers.follow(&[relay("::1", "2001:db8::9"), relay("192.0.2.77", "192.0.2.77")]).unwrap();
+        let next = peers.prepare(&[relay("::1", "2001:db8::9"), relay("192.0.2.77", "192.0.2.77")]).unwrap();
+        assert_eq!(peers.addresses(), before, "not before it is told");
+        assert_eq!(next.addresses()[0], before[1]);
+        peers.follow(next);
         let after = peers.addresses();
         assert_eq!(after[0], before[1]);
         assert_eq!(after[1].ip().to_string(), "192.0.2.77", "not yet an address of this machine");

@@ -27,7 +27,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use context::{Context, FindOwner, IsProxy, SharedContext};
-pub use echo::EchoPeers;
+pub use echo::{EchoPeers, NextPeers};
 pub use kind::{CheckKind, SelfTest};
 
 use super::RunChecks;
