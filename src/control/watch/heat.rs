@@ -55,6 +55,9 @@ pub(super) struct Heat {
     columns: usize,
     kept: HashMap<Network, Row>,
     others: Row,
+    /// How often all rows were gone through for the quietest.
+    #[cfg(test)]
+    searches: usize,
 }
 
 /// The first bits of an address.
@@ -109,8 +112,11 @@ impl Heat {
         let mut busiest: Vec<_> = seen.into_iter().collect();
         busiest.sort_by_key(|(_, look)| std::cmp::Reverse(look.sessions));
         let mut rest = Look::default();
+        // The busiest come first: once one of them gets no row, none after it does.
+        let mut is_full = false;
         for (network, look) in busiest {
-            match self.place(network, look.sessions) {
+            is_full = is_full || !self.has_row(network, look.sessions);
+            match self.kept.get_mut(&network) {
                 Some(row) => row.take(&look),
                 None => rest.merge(&look),
             }
@@ -118,23 +124,27 @@ impl Heat {
         self.others.take(&rest);
     }
 
-    /// Where a network's calls are counted; none if it is one of the others.
-    fn place(&mut self, network: Network, sessions: u64) -> Option<&mut Row> {
-        if !self.kept.contains_key(&network) {
-            if self.kept.len() >= KEPT {
-                // One that has gone quiet gives way to one that is twice as busy; what it was goes to the others.
-                let quietest =
-                    self.kept.iter().min_by_key(|(_, row)| row.most()).map(|(at, row)| (*at, row.most()));
-                let (quietest, most) = quietest?;
-                if sessions < most.saturating_mul(2) {
-                    return None;
-                }
-                let row = self.kept.remove(&quietest)?;
+    /// Whether a network has a row of its own, or gets one now.
+    fn has_row(&mut self, network: Network, sessions: u64) -> bool {
+        if self.kept.contains_key(&network) {
+            return true;
+        }
+        if self.kept.len() >= KEPT {
+            #[cfg(test)]
+            {
+                self.searches += 1;
+            }
+            // One that has gone quiet gives way to one that is twice as busy; what it was goes to the others.
+            let quietest = self.kept.iter().map(|(at, row)| (row.most(), *at)).min();
+            let Some((_, quietest)) = quietest.filter(|(most, _)| sessions >= most.saturating_mul(2)) else {
+                return false;
+            };
+            if let Some(row) = self.kept.remove(&quietest) {
                 self.others.merge(&row);
             }
-            self.kept.insert(network, Row::default());
         }
-        self.kept.get_mut(&network)
+        self.kept.insert(network, Row::default());
+        true
     }
 
     fn rows(&mut self) -> impl Iterator<Item = &mut Row> {
@@ -373,6 +383,22 @@ mod tests {
         let others = map.rows.last().unwrap();
         assert_eq!((others.network.as_str(), others.sessions), (OTHERS, 50_000 - 39));
         assert_eq!(others.client[0].unwrap().sessions, 50_000 - 39);
+    }
+
+    #[test]
+    fn a_crowd_of_networks_costs_no_look_at_all_rows_each() {
+        let mut heat = Heat::default();
+        let address = |n: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + n * 256));
+        let crowd = |from: u32| (from..from + 5_000).map(|n| CallLook { client: address(n), legs: None });
+        heat.look(now(0), crowd(0));
+        let busy = (0..30).map(|n| CallLook { client: address(10_000 + n / 3), legs: None });
+        heat.look(now(10), crowd(5_000).chain(busy));
+        assert_eq!(
+            (heat.kept.len(), heat.searches),
+            (KEPT, 12),
+            "one for each row that is given, and two in vain"
+        );
+        assert_eq!(heat.map().rows.iter().filter(|row| row.sessions == 3).count(), 10);
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::board::Board;
 use super::capacity::capacity;
+use super::history::{self, History};
 use super::rules::{self, AnnouncerFacts, CertificateFact, Facts};
 use super::sample::{Minute, Sample, summary};
 use super::sessions::{Tracker, announced};
 use super::{Happening, Seen, Standing, Watch, WatchSettings, certificate_name, lock};
 use crate::announce::health::State;
-use crate::control::admin::{Capacity, EventKind, EventSeverity, Point, Resource};
+use crate::control::admin::{self, Basis, Capacity, EventKind, EventSeverity, Point, Resource};
 use crate::quality::Legs;
 use crate::speaker::View;
 use crate::time::{Now, UnixTime};
@@ -35,6 +36,7 @@ pub(super) struct Memory {
     is_short: bool,
     /// Looks in a row at which the announcer did not answer.
     silences: u32,
+    history: History,
     alive: Vec<bool>,
     expiries: Vec<UnixTime>,
 }
@@ -75,8 +77,8 @@ impl Watch {
         let (state, since) = memory.state(now, &facts, &standing);
         let not_ready = memory.not_ready(&settings, &facts, &capacity);
         let alerts = memory.board.alerts();
-        drop(memory);
-        self.remember(now, &sample, &facts, &capacity, not_ready.is_empty() && !facts.is_draining);
+        let is_ready = not_ready.is_empty() && !facts.is_draining;
+        self.remember(now, &mut memory.history, &sample, &facts, is_ready);
         let is_draining = drains(&standing);
         self.seen.store(Arc::new(Seen {
             sessions: sample.sessions,
@@ -94,13 +96,12 @@ impl Watch {
     }
 
     /// A point for the charts of the last hour, when it is time for one.
-    fn remember(&self, now: Now, sample: &Sample, facts: &Facts, capacity: &Capacity, ready: bool) {
-        let mut history = lock(&self.history);
+    fn remember(&self, now: Now, history: &mut History, sample: &Sample, facts: &Facts, ready: bool) {
         if !history.is_due(now.time) {
             return;
         }
         let last = history.replace_last(sample);
-        let rates = sample.rates_since(&last);
+        let (rates, capacity) = (sample.rates_since(&last), &facts.capacity);
         let point = Point {
             at: now.unix.to_string(),
             sessions: sample.sessions.total,
@@ -115,6 +116,8 @@ impl Watch {
             ready,
         };
         history.push(now.time, point);
+        let step_seconds = history::STEP.as_secs();
+        self.history.store(Arc::new(admin::History { step_seconds, points: history.points() }));
     }
 
     fn note_deaths(&self, memory: &mut Memory, sample: &Sample) {

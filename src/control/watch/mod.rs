@@ -37,8 +37,8 @@ pub use timeline::Happening;
 use crate::announce;
 use crate::clock::Clock;
 use crate::control::admin::{
-    self, Alert, AlertSeverity, Capacity, Drain, Event, EventKind, EventPage, EventSeverity, QualityReport,
-    QualitySummary, Rates, Role, SessionsByTransport, Status,
+    self, Alert, AlertSeverity, Capacity, Drain, Event, EventKind, EventPage, EventSeverity, Health, HeatMap,
+    QualityReport, QualitySummary, Rates, Role, SessionsByTransport, Status,
 };
 use crate::engine;
 use crate::metrics::Source;
@@ -46,7 +46,6 @@ use crate::net::certs::CertStore;
 use crate::speaker::View;
 use crate::time::{Now, UnixTime};
 use heat::Heat;
-use history::History;
 use look::Memory;
 use timeline::Timeline;
 
@@ -127,10 +126,11 @@ pub struct Watch {
     drain: ArcSwapOption<DrainOrder>,
     timeline: Timeline,
     seen: ArcSwap<Seen>,
-    /// Only looks hold it; they come one after another.
+    /// Only looks hold these; they come one after another. What they make of them is kept beside for whoever asks.
     memory: Mutex<Memory>,
     heat: Mutex<Heat>,
-    history: Mutex<History>,
+    heat_map: ArcSwap<HeatMap>,
+    history: ArcSwap<admin::History>,
     looks: watch::Sender<u64>,
 }
 
@@ -164,7 +164,11 @@ impl Watch {
             seen: ArcSwap::default(),
             memory: Mutex::default(),
             heat: Mutex::default(),
-            history: Mutex::default(),
+            heat_map: ArcSwap::default(),
+            history: ArcSwap::from_pointee(admin::History {
+                step_seconds: history::STEP.as_secs(),
+                points: Vec::new(),
+            }),
             looks: watch::Sender::new(0),
         });
         let version = env!("CARGO_PKG_VERSION");
@@ -198,7 +202,9 @@ impl Watch {
             let began = self.clock.now().time;
             let look = tokio::task::spawn_blocking(move || {
                 let calls = (watch.sources.calls)();
-                lock(&watch.heat).look(watch.clock.now(), calls);
+                let mut heat = lock(&watch.heat);
+                heat.look(watch.clock.now(), calls);
+                watch.heat_map.store(Arc::new(heat.map()));
             });
             if look.await.is_err() {
                 tracing::error!("a defect in the relay: its calls could not be looked at");
@@ -213,7 +219,8 @@ impl Watch {
         self.settings.store(Arc::new(settings));
     }
 
-    /// That the relay is emptied from here on, or no longer. Who tells the announcer is another's concern.
+    /// That the relay is emptied from here on, or no longer. Who tells the announcer is another's concern, and has done so.
+    /// Looks at once, so that whoever asks next hears it of all there is to ask for. May wait for the announcer.
     pub fn set_drain(&self, order: Option<DrainOrder>) {
         self.drain.store(order.map(Arc::new));
     }
@@ -322,15 +329,14 @@ impl Watch {
     /// How the relay was in the last hour.
     #[must_use]
     pub fn history(&self) -> admin::History {
-        let points = lock(&self.history).points();
-        admin::History { step_seconds: history::STEP.as_secs(), points }
+        self.history.load().as_ref().clone()
     }
 
     /// How good the calls are and were.
     #[must_use]
     pub fn quality(&self) -> QualityReport {
         QualityReport {
-            heat_map: lock(&self.heat).map(),
+            heat_map: self.heat_map.load().as_ref().clone(),
             dscp: dscp::classes(&self.sources.workers, &self.sources.leaving_dscp),
         }
     }
