@@ -149,6 +149,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             serve_pages(development, &config, pages)?;
         }
         let operations = operators::operations(&server);
+        if announced.is_some() {
+            operations.expect();
+        }
         let watching = Watching::start(&config, &server, &operations);
         serve_metrics(&server, watching.watch(), metrics)?;
         let (orders, inbox) = Orders::new();

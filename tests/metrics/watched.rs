@@ -48,6 +48,7 @@ fn view() -> View {
     let health = HealthView {
         state: State::Healthy,
         since: now,
+        is_known: true,
         reasons: Vec::new(),
         score: 0,
         draining: false,

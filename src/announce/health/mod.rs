@@ -102,6 +102,8 @@ pub struct HealthView {
     pub state: State,
     /// For how long.
     pub since: Now,
+    /// Whether it was looked at for long enough to say: down means failed then, and not merely unknown.
+    pub is_known: bool,
     /// Why, at this moment: one sentence each.
     pub reasons: Vec<String>,
     /// The weight of the checks that have failed.

@@ -371,6 +371,7 @@ impl Monitor {
         HealthView {
             state: self.state,
             since: self.since,
+            is_known: self.is_known(),
             reasons: self.reasons(now),
             score: self.score(),
             draining: self.draining,

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -32,6 +33,8 @@ pub type Hang = Box<dyn Fn(u8, Duration) -> bool + Send + Sync>;
 /// Asks the announcer's thread, while there is one.
 pub struct AnnouncerOperations {
     announcer: ArcSwapOption<Announcer>,
+    /// The relay has one to start.
+    is_awaited: AtomicBool,
     clock: Clock,
     #[cfg_attr(
         not(any(test, debug_assertions)),
@@ -50,18 +53,33 @@ impl AnnouncerOperations {
     /// Of no announcer yet.
     #[must_use]
     pub fn new(hang: Hang) -> Self {
-        Self { announcer: ArcSwapOption::empty(), clock: Clock::new(), hang }
+        Self {
+            announcer: ArcSwapOption::empty(),
+            is_awaited: AtomicBool::new(false),
+            clock: Clock::new(),
+            hang,
+        }
+    }
+
+    /// There will be an announcer: until [`Self::set`] says which, nobody may take the relay for one that has none.
+    pub fn expect(&self) {
+        self.is_awaited.store(true, Ordering::Release);
     }
 
     /// From here on the announcer is the one behind `handle`, which runs with `settings`; or there is none.
     pub fn set(&self, announcer: Option<(Handle, Settings)>) {
         self.announcer.store(announcer.map(|(handle, settings)| Arc::new(Announcer { handle, settings })));
+        self.is_awaited.store(false, Ordering::Release);
     }
 
     /// How the announcer stands, for the watch. Waits as long as every question to it may.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let Some(announcer) = self.announcer.load_full() else { return Standing::Absent };
+        // Before the other: what is set meanwhile must not look like none.
+        let is_awaited = self.is_awaited.load(Ordering::Acquire);
+        let Some(announcer) = self.announcer.load_full() else {
+            return if is_awaited { Standing::Awaited } else { Standing::Absent };
+        };
         match announcer.handle.view() {
             Ok(view) => Standing::Seen { settings: announcer.settings.clone(), view: Box::new(view) },
             Err(silence) => Standing::Silent(silence.to_string()),

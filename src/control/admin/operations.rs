@@ -1,6 +1,7 @@
 //! What operators do besides the announcements: empty the relay, read its configuration again, change its log, make and
 //! try credentials.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -102,6 +103,7 @@ pub(super) async fn drain(State(desk): State<Desk>, body: String) -> Response {
     }
     let asked = desk.clone();
     desk.change(move |operations: &dyn Operations| {
+        let _one_at_a_time = asked.draining.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known(operations.report())?;
         let others = before.as_ref().and_then(|report| report.health.others);
         if others == Some(0) && !order.force {
@@ -121,6 +123,7 @@ pub(super) async fn drain(State(desk): State<Desk>, body: String) -> Response {
 pub(super) async fn undrain(State(desk): State<Desk>) -> Response {
     let asked = desk.clone();
     desk.change(move |operations: &dyn Operations| {
+        let _one_at_a_time = asked.draining.lock().unwrap_or_else(PoisonError::into_inner);
         known(operations.drain(false))?;
         asked.watch.set_drain(None);
         asked.note(EventKind::Drain, "the relay takes calls as before");

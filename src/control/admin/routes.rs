@@ -1,7 +1,7 @@
 //! The paths of the admin API, and what they answer with.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::extract::{Query, State};
@@ -54,6 +54,9 @@ pub struct Desk {
     pub(super) orders: Orders,
     pub(super) watch: Arc<Watch>,
     pub(super) streams: Arc<Semaphore>,
+    /// Held while the relay begins to be emptied, or ceases to be: what is told to the announcer and what is remembered
+    /// here must not be of two orders.
+    pub(super) draining: Arc<Mutex<()>>,
     /// What the engines run with, for credentials.
     pub(super) engine: Arc<ArcSwapOption<engine::Settings>>,
     /// Where clients find the relay.
@@ -152,6 +155,7 @@ impl Desk {
             orders: parts.orders,
             watch: parts.watch,
             streams: Arc::new(Semaphore::new(STREAMS)),
+            draining: Arc::default(),
             engine: Arc::default(),
             urls: Arc::default(),
         }
@@ -226,10 +230,16 @@ pub(super) async fn audit(
     }
 }
 
-/// What the relay thinks of itself, and why.
+/// What the relay thinks of itself, and why. One that announces nothing has no checks.
 #[utoipa::path(get, path = "/v1/health", tag = "announcements", responses((status = 200, body = Health), (status = "4XX", body = ErrorReport), (status = 503, body = ErrorReport)))]
 pub(super) async fn health(State(desk): State<Desk>) -> Response {
-    desk.answer(|operations| Ok(operations.report()?.health)).await
+    let watch = Arc::clone(&desk.watch);
+    desk.answer(move |operations| match operations.report() {
+        Ok(report) => Ok(report.health),
+        Err(Refusal::Pointless(_)) if watch.announces_nothing() => Ok(watch.health()),
+        Err(refusal) => Err(refusal),
+    })
+    .await
 }
 
 /// The neighbours, and what they are told.

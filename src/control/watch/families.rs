@@ -3,11 +3,12 @@
 //!
 //! All of it is what the last look has found, so a scrape waits for nobody. Labels are names of the configuration.
 
-use super::sessions::{bfd_of, has_data};
+use super::sessions::{bfd_of, has_data, is_bfd_wanted, is_bgp_wanted};
 use super::{Standing, Watch, process};
+use crate::announce::Settings;
 use crate::announce::bgp::SessionState;
 use crate::announce::health::{State, Verdict};
-use crate::control::admin::{Resource, Room};
+use crate::control::admin::{Basis, Resource, Room};
 use crate::metrics::{Family, More, Sums};
 use crate::speaker::View;
 use crate::wire::bfd::State as BfdState;
@@ -26,6 +27,11 @@ static LIMIT: Family = Family::gauge(
     OF_RESOURCE,
     "How much there is of what can run out: configured, counted, or measured by how busy the workers are.",
 );
+static MEASURED: Family = Family::gauge(
+    "tern_capacity_limit_measured",
+    OF_RESOURCE,
+    "1 where tern_capacity_limit was measured by how busy the workers are, and is no more than an estimate.",
+);
 static READY: Family = Family::gauge("tern_ready", &[], "1 while the relay should be given new calls.");
 static DRAINING: Family = Family::gauge("tern_draining", &[], "1 while an operator has the relay emptied.");
 static ALERTS: Family =
@@ -37,6 +43,11 @@ static EXPIRY: Family = Family::gauge(
 );
 static STATE: Family =
     Family::gauge("tern_health_state", &["state"], "1 for the relay's state, 0 for all others.");
+static KNOWN: Family = Family::gauge(
+    "tern_health_known",
+    &[],
+    "1 once the relay's health was looked at for long enough to say; until then its state is down for want of knowledge.",
+);
 static CHECK: Family =
     Family::gauge("tern_health_check_up", &["check"], "1 while a check of the relay's health passes.");
 static SCORE: Family =
@@ -48,6 +59,11 @@ static ANSWERS: Family = Family::gauge(
 );
 static BGP_UP: Family =
     Family::gauge("tern_bgp_session_up", OF_NEIGHBOR, "1 while a BGP session is established.");
+static BGP_WANTED: Family = Family::gauge(
+    "tern_bgp_session_wanted",
+    OF_NEIGHBOR,
+    "1 while the configuration wants a BGP session; 0 for a neighbour that is shut down on purpose.",
+);
 static BGP_FLAPS: Family = Family::counter(
     "tern_bgp_session_flaps_total",
     OF_NEIGHBOR,
@@ -66,6 +82,11 @@ static RECEIVED: Family = Family::gauge(
     "Prefixes that a neighbour announces to the relay; they are counted and thrown away.",
 );
 static BFD_UP: Family = Family::gauge("tern_bfd_session_up", OF_NEIGHBOR, "1 while a BFD session is up.");
+static BFD_WANTED: Family = Family::gauge(
+    "tern_bfd_session_wanted",
+    OF_NEIGHBOR,
+    "1 while both sides want a BFD session; 0 while an operator of either has taken it down.",
+);
 static BFD_FLAPS: Family =
     Family::counter("tern_bfd_session_flaps_total", OF_NEIGHBOR, "How often a BFD session went down.");
 static CACHE: Family = Family::gauge(
@@ -84,8 +105,29 @@ const STATES: [State; 5] = [State::Healthy, State::Degraded, State::Draining, St
 impl More for Watch {
     fn families(&self) -> Vec<&'static Family> {
         let own = [
-            &READY, &DRAINING, &HEADROOM, &LIMIT, &ALERTS, &EXPIRY, &STATE, &CHECK, &SCORE, &ANSWERS,
-            &BGP_UP, &BGP_FLAPS, &PREFIX, &MED, &RECEIVED, &BFD_UP, &BFD_FLAPS, &CACHE, &STRANGERS,
+            &READY,
+            &DRAINING,
+            &HEADROOM,
+            &LIMIT,
+            &MEASURED,
+            &ALERTS,
+            &EXPIRY,
+            &STATE,
+            &KNOWN,
+            &CHECK,
+            &SCORE,
+            &ANSWERS,
+            &BGP_UP,
+            &BGP_WANTED,
+            &BGP_FLAPS,
+            &PREFIX,
+            &MED,
+            &RECEIVED,
+            &BFD_UP,
+            &BFD_WANTED,
+            &BFD_FLAPS,
+            &CACHE,
+            &STRANGERS,
         ];
         own.into_iter().chain(process::families()).collect()
     }
@@ -96,10 +138,11 @@ impl More for Watch {
         sums.add(&READY, &[], number(self.reasons(&seen).is_empty()));
         sums.add(&DRAINING, &[], number(self.is_draining(&seen)));
         for resource in Resource::ALL {
-            let Room { limit, free_share, .. } = seen.capacity.room(resource);
+            let Room { limit, free_share, basis, .. } = seen.capacity.room(resource);
             if let (Some(limit), Some(free)) = (limit, free_share) {
                 sums.add(&HEADROOM, &[resource.name()], *free);
                 sums.add(&LIMIT, &[resource.name()], *limit);
+                sums.add(&MEASURED, &[resource.name()], number(*basis == Basis::Measured));
             }
         }
         for (severity, name) in super::SEVERITIES {
@@ -117,13 +160,13 @@ impl More for Watch {
 
 fn add_announcer(sums: &mut Sums, standing: &Standing) {
     match standing {
-        Standing::Absent => {}
+        Standing::Absent | Standing::Awaited => {}
         Standing::Silent(_) => sums.add(&ANSWERS, &[], 0.0),
-        Standing::Seen { view, .. } => {
+        Standing::Seen { settings, view } => {
             sums.add(&ANSWERS, &[], 1.0);
             sums.add(&STRANGERS, &[], super::sample::float(view.refused_connections));
             add_health(sums, view);
-            add_neighbors(sums, view);
+            add_neighbors(sums, settings, view);
             for cache in &view.announce.caches {
                 sums.add(&CACHE, &[&cache.name], f64::from(u8::from(has_data(cache))));
             }
@@ -136,6 +179,7 @@ fn add_health(sums: &mut Sums, view: &View) {
     for state in STATES {
         sums.add(&STATE, &[state.name()], f64::from(u8::from(state == health.state)));
     }
+    sums.add(&KNOWN, &[], f64::from(u8::from(health.is_known)));
     sums.add(&SCORE, &[], health.score.into());
     for check in &health.checks {
         // One that has not run often enough has neither passed nor failed.
@@ -145,11 +189,12 @@ fn add_health(sums: &mut Sums, view: &View) {
     }
 }
 
-fn add_neighbors(sums: &mut Sums, view: &View) {
+fn add_neighbors(sums: &mut Sums, settings: &Settings, view: &View) {
     for neighbor in &view.announce.neighbors {
         let name: &str = &neighbor.name;
         let is_up = neighbor.state == SessionState::Established;
         sums.add(&BGP_UP, &[name], f64::from(u8::from(is_up)));
+        sums.add(&BGP_WANTED, &[name], f64::from(u8::from(is_bgp_wanted(settings, name))));
         sums.add(&BGP_FLAPS, &[name], super::sample::float(neighbor.lost));
         let received = neighbor.session.iter().flat_map(|session| &session.received).map(|(_, count)| *count);
         sums.add(
@@ -159,6 +204,7 @@ fn add_neighbors(sums: &mut Sums, view: &View) {
         );
         if let Some(session) = bfd_of(view, neighbor) {
             sums.add(&BFD_UP, &[name], f64::from(u8::from(session.state == BfdState::Up)));
+            sums.add(&BFD_WANTED, &[name], f64::from(u8::from(is_bfd_wanted(session))));
             sums.add(&BFD_FLAPS, &[name], super::sample::float(session.counts.downs));
         }
         for route in view.announce.routes.iter().filter(|route| route.neighbor == neighbor.id) {

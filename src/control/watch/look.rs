@@ -156,6 +156,7 @@ impl Watch {
     fn add_announcer(&self, now: Now, memory: &mut Memory, standing: &Standing, facts: &mut Facts) {
         match standing {
             Standing::Absent => {}
+            Standing::Awaited => facts.announcer = Some(AnnouncerFacts::default()),
             Standing::Silent(why) => {
                 facts.announcer =
                     Some(AnnouncerFacts { silence: Some(why.clone()), ..AnnouncerFacts::default() });
@@ -175,7 +176,7 @@ impl Memory {
     /// An announcer that is busy for a moment stands as it did.
     fn believe(&mut self, heard: Standing, last: &Standing) -> Standing {
         match (&heard, last) {
-            (Standing::Silent(_), Standing::Seen { .. }) if self.silences < SILENCES => {
+            (Standing::Silent(_), Standing::Seen { .. } | Standing::Awaited) if self.silences < SILENCES => {
                 self.silences += 1;
                 last.clone()
             }
@@ -192,8 +193,8 @@ impl Memory {
                 let health = &view.announce.health;
                 return (health.state.name(), health.since.unix);
             }
-            // Its connections are closed, so the neighbours have forgotten the relay.
-            Standing::Silent(_) => State::Down,
+            // Its connections are closed, so the neighbours have forgotten the relay, or have never heard of it.
+            Standing::Silent(_) | Standing::Awaited => State::Down,
             Standing::Absent if facts.is_draining => State::Draining,
             Standing::Absent if !facts.dead_workers.is_empty() => State::Degraded,
             Standing::Absent => State::Healthy,
@@ -208,7 +209,11 @@ impl Memory {
         let mut reasons = Vec::new();
         let most = settings.thresholds.headroom_critical / 100.0;
         let most = if self.is_short { most * READY_AGAIN } else { most };
-        let free = |resource: Resource| Some((resource, capacity.room(resource).free_share?));
+        // What was measured is an estimate, made by the busiest worker alone: it warns, and turns no call away.
+        let free = |resource: Resource| {
+            let room = capacity.room(resource);
+            Some((resource, room.free_share.filter(|_| room.basis == Basis::Configured)?))
+        };
         let short: Vec<_> =
             Resource::ALL.into_iter().filter_map(free).filter(|(_, free)| *free <= most).collect();
         self.is_short = !short.is_empty();
@@ -224,6 +229,8 @@ impl Memory {
         if let Some(announcer) = &facts.announcer {
             if let Some(silence) = &announcer.silence {
                 reasons.push(format!("nothing is known of its health: {silence}"));
+            } else if !announcer.is_known {
+                reasons.push("its health is not known yet".to_owned());
             } else if announcer.state == State::Down.name() {
                 let reason = announcer.reasons.first().map(|reason| format!(": {reason}"));
                 reasons.push(format!("it is down{}", reason.unwrap_or_default()));
@@ -240,7 +247,7 @@ fn dead(sample: &Sample) -> Vec<usize> {
 fn drains(standing: &Standing) -> bool {
     match standing {
         Standing::Seen { view, .. } => view.announce.health.draining,
-        Standing::Absent | Standing::Silent(_) => false,
+        Standing::Absent | Standing::Awaited | Standing::Silent(_) => false,
     }
 }
 
@@ -257,6 +264,7 @@ fn announcer_facts(settings: &crate::announce::Settings, view: &View) -> Announc
     configured.dedup();
     AnnouncerFacts {
         silence: None,
+        is_known: health.is_known,
         state: health.state.name(),
         reasons: health.reasons.clone(),
         others: health.others,

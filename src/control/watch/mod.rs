@@ -94,6 +94,8 @@ pub enum Standing {
     /// There is none: this relay announces nothing.
     #[default]
     Absent,
+    /// There will be one, and nothing is known of the relay's health until it has looked.
+    Awaited,
     /// It does not answer, and why.
     Silent(String),
     /// It has answered.
@@ -223,6 +225,7 @@ impl Watch {
     /// Looks at once, so that whoever asks next hears it of all there is to ask for. May wait for the announcer.
     pub fn set_drain(&self, order: Option<DrainOrder>) {
         self.drain.store(order.map(Arc::new));
+        self.look(self.clock.now());
     }
 
     /// That it is emptied, if it is.
@@ -289,7 +292,7 @@ impl Watch {
         let not_ready = self.reasons(&seen);
         let announced = match &seen.standing {
             Standing::Seen { view, .. } => sessions::announced(view),
-            Standing::Absent | Standing::Silent(_) => Vec::new(),
+            Standing::Absent | Standing::Awaited | Standing::Silent(_) => Vec::new(),
         };
         Status {
             name: self.settings.load().name.clone(),
@@ -308,6 +311,26 @@ impl Watch {
             capacity: seen.capacity.clone(),
             alerts: seen.alerts.clone(),
             role,
+        }
+    }
+
+    /// Whether there is no announcer, and none to come.
+    #[must_use]
+    pub fn announces_nothing(&self) -> bool {
+        matches!(self.seen().standing, Standing::Absent)
+    }
+
+    /// The health of a relay without an announcer, which nobody checks: what the last look has found.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let (seen, now) = (self.seen(), self.clock.now());
+        Health {
+            state: seen.state.to_owned(),
+            since: seen.since.to_string(),
+            for_seconds: now.unix.0.saturating_sub(seen.since.0),
+            reasons: self.reasons(&seen),
+            draining: self.is_draining(&seen),
+            ..Health::default()
         }
     }
 

@@ -50,6 +50,8 @@ pub(super) struct CertificateFact {
 pub(super) struct AnnouncerFacts {
     /// Why nothing is known of it.
     pub(super) silence: Option<String>,
+    /// Whether it has looked for long enough to say how the relay is. Until then nothing is wrong with it.
+    pub(super) is_known: bool,
     /// The relay's state.
     pub(super) state: &'static str,
     pub(super) reasons: Vec<String>,
@@ -136,14 +138,16 @@ fn level_above(value: f64, threshold: f64) -> Option<Level> {
 fn headroom(facts: &Facts, limits: &Thresholds, resource: Resource) -> Option<Finding> {
     let room = facts.capacity.room(resource);
     let free = room.free_share? * 100.0;
+    let is_measured = room.basis == Basis::Measured;
     let level = match free {
-        _ if free <= limits.headroom_critical => CRITICAL,
+        // One busy worker makes an estimate for all of them: it is no reason to wake anybody.
+        _ if free <= limits.headroom_critical && !is_measured => CRITICAL,
         _ if free <= limits.headroom => WARNING,
         _ if free * NEAR <= limits.headroom => Level::Near,
         _ => return None,
     };
     let (used, limit) = (room.used, room.limit.unwrap_or_default());
-    let basis = if room.basis == Basis::Measured { "it seems to have" } else { "there are" };
+    let basis = if is_measured { "it seems to have" } else { "there are" };
     let what = match resource {
         Resource::Sessions => "sessions",
         Resource::Bandwidth => "bit/s",
@@ -280,13 +284,16 @@ fn neighbour(facts: &Facts, session: &SessionState, limits: &Thresholds) -> [Opt
 }
 
 fn announced(facts: &Facts, announcer: &AnnouncerFacts) -> Vec<Finding> {
-    let AnnouncerFacts { silence, state, reasons, others, configured, announced } = announcer;
+    let AnnouncerFacts { silence, is_known, state, reasons, others, configured, announced } = announcer;
     if let Some(silence) = silence {
         let remedy = "the log says why; start the relay again";
         let text = format!("nothing is known of the announcer: {silence}");
         return vec![Finding::new("announced", CRITICAL, text, remedy)];
     }
     let mut found = Vec::new();
+    if !is_known {
+        return found;
+    }
     let reason = reasons.first().map(|reason| format!(": {reason}")).unwrap_or_default();
     if *configured > 0 && *announced == 0 && !facts.is_draining {
         let text =

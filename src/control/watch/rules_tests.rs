@@ -30,6 +30,14 @@ fn a_room_that_gets_narrow_is_told_by_name() {
     assert_eq!(with(0.20), of("capacity", "ports", WARNING));
     assert_eq!(with(0.24), of("capacity", "ports", Level::Near));
     assert_eq!(with(0.26), []);
+    let room = Room { used: 80.0, limit: Some(80.0), free_share: Some(0.0), basis: Basis::Measured };
+    let capacity = Capacity { packets_per_second: room, ..Capacity::default() };
+    let estimate = judged(&Facts { capacity, ..Facts::default() });
+    assert_eq!(
+        estimate,
+        of("capacity", "packets", WARNING),
+        "what one busy worker makes others seem to have"
+    );
 }
 
 #[test]
@@ -122,9 +130,12 @@ fn a_lost_neighbour_is_bad_and_the_last_one_worse() {
 
 #[test]
 fn prefixes_that_nobody_is_told_of_are_told_of_here() {
-    let announcer = AnnouncerFacts { state: "healthy", configured: 2, ..AnnouncerFacts::default() };
+    let announcer =
+        AnnouncerFacts { is_known: true, state: "healthy", configured: 2, ..AnnouncerFacts::default() };
     let facts = |announcer: &AnnouncerFacts| Facts { announcer: Some(announcer.clone()), ..Facts::default() };
     assert_eq!(judged(&facts(&announcer)), of("announced", "", CRITICAL));
+    let fresh = AnnouncerFacts { is_known: false, state: "down", ..announcer.clone() };
+    assert_eq!(judged(&facts(&fresh)), [], "nobody has looked yet");
     let drained = Facts { is_draining: true, ..facts(&announcer) };
     assert_eq!(judged(&drained), [], "that is what draining is for");
     let announced = AnnouncerFacts { announced: 1, ..announcer };

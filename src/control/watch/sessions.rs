@@ -169,21 +169,17 @@ impl Tracker {
         self.flaps.retain(|(at, _, _)| now.time.since(*at) <= FLAPS_WITHIN);
         let mut sessions = Vec::new();
         for neighbor in &view.announce.neighbors {
-            let wanted = settings.bgp.neighbors.iter().find(|settings| settings.name == neighbor.name);
             let is_up = neighbor.state == BgpState::Established;
             sessions.push(SessionState {
                 is_up,
-                is_wanted: wanted.is_some_and(|settings| !settings.shutdown),
+                is_wanted: is_bgp_wanted(settings, &neighbor.name),
                 why: neighbor.last_failure.as_ref().map(|failure| failure.words.clone()),
                 ..self.state(SessionKind::Bgp, &neighbor.name)
             });
             if let Some(session) = bfd_of(view, neighbor) {
                 sessions.push(SessionState {
                     is_up: session.state == BfdState::Up,
-                    // What an operator of either side has taken down shall be down.
-                    is_wanted: [session.state, session.remote_state]
-                        .iter()
-                        .all(|at| *at != BfdState::AdminDown),
+                    is_wanted: is_bfd_wanted(session),
                     why: session.last_down.map(|(_, why)| why.to_string()),
                     ..self.state(SessionKind::Bfd, &neighbor.name)
                 });
@@ -243,6 +239,17 @@ impl Seen {
 /// The session of BFD with a neighbour, if there is one.
 pub(super) fn bfd_of<'a>(view: &'a View, neighbor: &NeighborView) -> Option<&'a bfd::View> {
     view.bfd.get(usize::from(neighbor.id.0))?.as_ref().map(|view| &view.session)
+}
+
+/// Whether the configuration wants a session with this neighbour.
+pub(super) fn is_bgp_wanted(settings: &Settings, neighbor: &str) -> bool {
+    let known = settings.bgp.neighbors.iter().find(|settings| *settings.name == *neighbor);
+    known.is_some_and(|settings| !settings.shutdown)
+}
+
+/// What an operator of either side has taken down shall be down.
+pub(super) fn is_bfd_wanted(session: &bfd::View) -> bool {
+    [session.state, session.remote_state].iter().all(|at| *at != BfdState::AdminDown)
 }
 
 /// The prefixes that at least one neighbour has been told of.

@@ -59,6 +59,7 @@ pub(in super::super) fn view(state: BgpState, established: u64, lost: u64) -> Vi
     let health = HealthView {
         state: State::Healthy,
         since: now(0),
+        is_known: true,
         reasons: Vec::new(),
         score: 0,
         draining: false,

@@ -83,12 +83,14 @@ fn a_drain_is_seen_at_once_and_done_when_few_sessions_are_left() {
     let rig = Rig::new(1);
     let order = DrainOrder { since: UnixTime(0), deadline: Some(UnixTime(60)), min_sessions: 0 };
     rig.watch.set_drain(Some(order));
+    assert_eq!(rig.watch.status(Role::Operator).state, "draining");
     assert_eq!(rig.watch.not_ready(), ["it is being emptied"]);
     let drain = rig.watch.status(Role::Operator).draining.unwrap();
     assert_eq!((drain.done, drain.deadline.as_deref()), (true, Some("1970-01-01T00:01:00Z")));
     rig.after(1);
     assert_eq!(rig.watch.status(Role::Operator).state, "draining");
     rig.watch.set_drain(None);
+    assert_eq!(rig.watch.status(Role::Operator).state, "healthy");
     assert!(rig.watch.not_ready().is_empty());
 }
 
@@ -117,6 +119,50 @@ fn an_announcer_that_does_not_answer_is_told_of() {
     assert_eq!(rig.watch.not_ready(), ["nothing is known of its health: the announcer has ended"]);
     assert_eq!(rig.watch.alerts()[0].name, "announced");
     assert_eq!(rig.watch.status(Role::Viewer).state, "down");
+}
+
+#[test]
+fn a_relay_that_will_announce_is_not_ready_until_its_health_is_known() {
+    use crate::announce::bgp::SessionState;
+    use crate::announce::health::State;
+    let rig = Rig::new(1);
+    *lock(&rig.standing) = Standing::Awaited;
+    let unknown = ["its health is not known yet"];
+    rig.after(1);
+    assert_eq!(rig.watch.not_ready(), unknown);
+    let mut view = sessions::tests::view(SessionState::Established, 1, 0);
+    (view.announce.health.state, view.announce.health.is_known) = (State::Down, false);
+    view.announce.health.reasons = vec!["`ports` is not yet checked".to_owned()];
+    let seen = |view: &View| Standing::Seen {
+        settings: announce::Settings::default(),
+        view: Box::new(view.clone()),
+    };
+    *lock(&rig.standing) = seen(&view);
+    for second in 2..=20 {
+        rig.after(second);
+        assert_eq!(rig.watch.not_ready(), unknown);
+        assert_eq!(rig.watch.alerts(), [], "down for want of knowledge is no alert");
+    }
+    view.announce.health.is_known = true;
+    *lock(&rig.standing) = seen(&view);
+    rig.after(21);
+    assert_eq!(rig.watch.alerts()[0].name, "health");
+    assert_eq!(rig.watch.not_ready(), ["it is down: `ports` is not yet checked"]);
+}
+
+#[test]
+fn a_busy_worker_warns_and_turns_no_call_away() {
+    let rig = Rig::new(1);
+    for second in 1..=20 {
+        rig.workers[0].counters.pass(Path::FromClient, 125);
+        rig.workers[0].counters.busy.add(1_000_000_000);
+        rig.after(second);
+    }
+    let capacity = rig.watch.capacity();
+    let free = capacity.packets_per_second.free_share.unwrap();
+    assert!(free < 0.05, "{capacity:?}");
+    assert!(rig.watch.not_ready().is_empty());
+    assert_eq!(rig.watch.alerts()[0].severity, AlertSeverity::Warning);
 }
 
 #[test]
