@@ -127,6 +127,7 @@ fn a_reload_is_kept_when_it_is_confirmed_and_goes_when_it_is_undone() {
     assert_eq!(relay.ask("POST /v1/reload", wish).0, 200);
     let (status, refused) = relay.ask("POST /v1/reload", "");
     assert_eq!((status, &refused["error"]["code"]), (409, &json!("pointless")), "one waits already");
+    assert_eq!(relay.ask("POST /v1/reload", r#"{"dry_run": true}"#).0, 200, "that changes nothing");
     let (_, state) = relay.ask("POST /v1/reload/undo", "");
     assert_eq!((&state["last"]["outcome"], &state["pending"]), (&json!("undone"), &Value::Null));
     assert_eq!(relay.ask("POST /v1/reload", wish).1["applied"], json!(["limits.max_allocations"]));
@@ -134,6 +135,9 @@ fn a_reload_is_kept_when_it_is_confirmed_and_goes_when_it_is_undone() {
     assert_eq!(state["last"]["outcome"], "confirmed");
     assert_eq!(relay.ask("POST /v1/reload", "").1["applied"], json!([]), "it holds");
     relay.configure("[limits]\nmax_alocations = 7\n");
+    let before = relay.ask("GET /v1/reload", "").1;
+    assert_eq!(relay.ask("POST /v1/reload", r#"{"dry_run": true}"#).0, 422);
+    assert_eq!(relay.ask("GET /v1/reload", "").1, before, "nobody wanted it to hold");
     let (status, wrong) = relay.ask("POST /v1/reload", "");
     assert_eq!((status, &wrong["error"]["code"]), (422, &json!("wrong")));
     assert!(wrong["error"]["text"].as_str().unwrap().contains("did you mean `max_allocations`?"), "{wrong}");
@@ -146,7 +150,14 @@ fn a_reload_is_kept_when_it_is_confirmed_and_goes_when_it_is_undone() {
 fn a_relay_that_announces_nothing_can_be_emptied_too() {
     let relay = Relay::start("");
     assert_eq!(relay.ask("GET /readyz", "").1, json!({ "ready": true, "reasons": [] }));
+    let health = || {
+        let (status, health) = relay.ask("GET /v1/health", "");
+        (status, health["state"].as_str().unwrap_or_default().to_owned(), health["draining"] == true)
+    };
+    assert_eq!(health(), (200, "healthy".to_owned(), false));
     let (status, drained) = relay.ask("POST /v1/drain", r#"{"deadline_seconds": 60, "min_sessions": 2}"#);
+    assert_eq!(health(), (200, "draining".to_owned(), true));
+    assert_eq!(relay.ask("GET /v1/status", "").1["state"], "draining");
     assert_eq!((status, &drained["draining"]["done"]), (200, &json!(true)), "{drained}");
     assert_eq!((&drained["draining"]["min_sessions"], &drained["report"]), (&json!(2), &Value::Null));
     let (status, ready) = relay.ask("GET /readyz", "");

@@ -98,6 +98,7 @@ fn call(source: &Source, user: u32, interval: &mut Interval) {
             relay: None,
             fault,
             peer,
+            is_probe: false,
         },
         Event::Allocated { relay, tuple, owner, is_probe: false },
     ] {

@@ -52,7 +52,7 @@ pub struct Alerts {
     pub jitter: Period,
     /// Percent of allocations that are refused.
     pub refused: f64,
-    /// Percent of authentications that fail.
+    /// Percent of logins of new calls that fail.
     pub failed_logins: f64,
     /// Ends of a neighbour's sessions within ten minutes.
     pub flaps: u16,

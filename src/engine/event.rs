@@ -29,6 +29,8 @@ pub enum Event {
         fault: Option<AuthResult>,
         /// The peer that was refused by policy, or for its family.
         peer: Option<SocketAddr>,
+        /// A test call of the relay itself.
+        is_probe: bool,
     },
     /// Somebody has tried to prove who he is.
     Authenticated {

@@ -24,6 +24,8 @@ pub(super) struct Origin {
     pub(super) key: Option<IntegrityKey>,
     /// Who sent it, as far as that is known.
     pub(super) who: Who,
+    /// A test call of the relay itself.
+    pub(super) is_probe: bool,
     /// Why that is not proven.
     pub(super) fault: Option<AuthResult>,
 }
@@ -61,6 +63,7 @@ impl Engine {
             paid: false,
             key: None,
             who: Who::Unknown,
+            is_probe: false,
             fault: None,
         };
         // Before any password is worked on: a flood of spoofed requests costs one MAC each.
@@ -93,6 +96,7 @@ impl Engine {
             Err(rejection) => return Err(self.reject(origin, message, &rejection)),
         };
         (origin.key, origin.who) = (Some(user.key), Who::Is(user.owner));
+        origin.is_probe = user.is_probe();
         self.event(Event::Authenticated { method: user.method(), result: AuthResult::Accepted });
         check_known(message)?;
         let done = match origin.method {
@@ -222,6 +226,7 @@ impl Engine {
             relay: key.and_then(|key| self.allocations.get(key)?.first_relay()),
             fault: origin.fault,
             peer: refusal.peer,
+            is_probe: origin.is_probe,
         }
     }
 

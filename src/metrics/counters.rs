@@ -11,7 +11,7 @@ pub use totals::Totals;
 
 use super::QualityCounters;
 use crate::engine::auth::{AuthMethod, AuthResult};
-use crate::engine::{DropReason, Event, ReleaseCause};
+use crate::engine::{DropReason, Event, ReleaseCause, Who};
 use crate::route::{FiveTuple, Transport};
 
 /// A number that one thread counts up and others read.
@@ -41,10 +41,12 @@ impl Counter {
     }
 }
 
+const ALLOCATE: u16 = 3;
+
 /// STUN methods that are counted by name; everything else is "other".
 const METHODS: [(u16, &str); 9] = [
     (1, "binding"),
-    (3, "allocate"),
+    (ALLOCATE, "allocate"),
     (4, "refresh"),
     (6, "send"),
     (8, "create_permission"),
@@ -151,6 +153,10 @@ pub struct Counters {
     allocations: ByFlow,
     test_allocated: Counter,
     test_allocations: Counter,
+    /// Of clients that had proven who they are.
+    allocations_refused: Row<{ CODES.len() }>,
+    /// Of clients that wanted an allocation.
+    logins_failed: Row<{ AuthResult::ALL.len() }>,
     authentications: [Row<{ AuthResult::ALL.len() }>; AuthMethod::ALL.len()],
     moved: Counter,
     shed: Counter,
@@ -232,9 +238,16 @@ impl Counters {
     pub fn event(&self, event: &Event) {
         match *event {
             Event::Dropped(reason) => self.dropped.add(drop_index(reason), 1),
-            Event::Refused { method, code, .. } => {
+            Event::Refused { method, code, who, fault, is_probe, .. } => {
                 if let Some(row) = self.refused.get(position(&METHODS, method)) {
                     row.add(position(&CODES, code), 1);
+                }
+                match (who, fault) {
+                    _ if method != ALLOCATE || is_probe => {}
+                    (_, Some(result)) => self.logins_failed.add(result as usize, 1),
+                    (Who::Is(_), None) => self.allocations_refused.add(position(&CODES, code), 1),
+                    // Strangers, who have shown nothing.
+                    (Who::Claims(_) | Who::Unknown, None) => {}
                 }
             }
             Event::Served { method } => self.served.add(position(&METHODS, method), 1),
@@ -340,6 +353,12 @@ impl Counters {
         self.allocations.each(|transport, family, value| show("allocations", transport, family, value));
         show("self_test_allocated", "", "", self.test_allocated.value());
         show("self_test_allocations", "", "", self.test_allocations.value());
+        for ((_, code), counter) in CODES.iter().zip(&self.allocations_refused.0) {
+            show("allocations_refused", code, "", counter.value());
+        }
+        for (result, counter) in AuthResult::ALL.iter().zip(&self.logins_failed.0) {
+            show("logins_failed", result.name(), "", counter.value());
+        }
         show("moved", "", "", self.moved.value());
         for (method, row) in AuthMethod::ALL.iter().zip(&self.authentications) {
             for (result, counter) in AuthResult::ALL.iter().zip(&row.0) {
@@ -413,7 +432,16 @@ mod tests {
 
     fn refused(method: u16, code: u16) -> Event {
         let client = tuple("192.0.2.9:1", Transport::Udp);
-        Event::Refused { method, code, client, who: Who::Unknown, relay: None, fault: None, peer: None }
+        Event::Refused {
+            method,
+            code,
+            client,
+            who: Who::Unknown,
+            relay: None,
+            fault: None,
+            peer: None,
+            is_probe: false,
+        }
     }
 
     #[test]
@@ -444,6 +472,39 @@ mod tests {
         let mut totals = Totals::default();
         totals.add(&counters);
         assert_eq!(totals.value_of("allocated", "udp", "ipv4"), 2);
+    }
+
+    #[test]
+    fn strangers_are_refused_no_allocation_and_wrong_passwords_are_failed_logins() {
+        let client = tuple("192.0.2.9:1", Transport::Udp);
+        let counters = Counters::default();
+        let refuse = |method, code, who, fault, is_probe| {
+            counters.event(&Event::Refused {
+                method,
+                code,
+                client,
+                who,
+                relay: None,
+                fault,
+                peer: None,
+                is_probe,
+            });
+        };
+        let (known, claimed) = (Who::Is(OwnerId(1)), Who::Claims(OwnerId(1)));
+        refuse(ALLOCATE, 508, known, None, false);
+        refuse(ALLOCATE, 508, known, None, true);
+        refuse(ALLOCATE, 400, Who::Unknown, None, false);
+        refuse(ALLOCATE, 401, Who::Unknown, None, false);
+        refuse(ALLOCATE, 401, claimed, Some(AuthResult::Expired), false);
+        refuse(ALLOCATE, 438, claimed, Some(AuthResult::StaleNonce), false);
+        refuse(4, 437, known, None, false);
+        refuse(4, 401, claimed, Some(AuthResult::Expired), false);
+        let mut totals = Totals::default();
+        totals.add(&counters);
+        let seen = |family, label| totals.value(family, label);
+        assert_eq!((seen("allocations_refused", ""), seen("allocations_refused", "508")), (1, 1));
+        assert_eq!((seen("logins_failed", ""), seen("logins_failed", "expired")), (2, 1));
+        assert_eq!(seen("refused", ""), 8, "each answer is counted all the same");
     }
 
     #[test]

@@ -79,6 +79,18 @@ pub(super) static SHOWN: &[Shown] = &[
         &[],
         "Requests without an answer since their source prefix had proven nothing and had its share of answers.",
     ),
+    counter(
+        "allocations_refused",
+        "tern_allocations_refused_total",
+        &["code"],
+        "Allocate requests of clients that had proven who they are which were answered with an error, by STUN code.",
+    ),
+    counter(
+        "logins_failed",
+        "tern_allocation_logins_failed_total",
+        &["result"],
+        "Allocate requests whose credential proved nothing, by reason; a stale nonce is tried again.",
+    ),
     counter("released", "tern_allocations_released_total", &["cause"], "Allocations that ended, by cause."),
     counter(
         "moved",

@@ -18,7 +18,7 @@ impl Worker {
     /// relay itself are, if they fail.
     pub(super) fn journal(&mut self, event: &Event) {
         let entry = match *event {
-            Event::Refused { method, code, client, who, relay, fault, peer } => {
+            Event::Refused { method, code, client, who, relay, fault, peer, is_probe: _ } => {
                 let (owner, is_proven) = match who {
                     Who::Unknown => return,
                     Who::Claims(owner) => (owner, false),

@@ -63,7 +63,7 @@ impl Watch {
             rated_seconds: Legs::from_fn(|leg| quality.legs[leg].rated_seconds()),
             opened: sample.opened.saturating_sub(minute.opened),
             refused: sample.refused.saturating_sub(minute.refused),
-            logins: sample.logins.saturating_sub(minute.logins),
+            lacking: sample.lacking.saturating_sub(minute.lacking),
             failed_logins: sample.failed_logins.saturating_sub(minute.failed_logins),
             dead_workers: dead(&sample),
             certificates: self.certificate_facts(now),

@@ -27,7 +27,8 @@ pub(super) struct Facts {
     /// Of the last minute.
     pub(super) opened: u64,
     pub(super) refused: u64,
-    pub(super) logins: u64,
+    /// Of those, what the relay had no room for.
+    pub(super) lacking: u64,
     pub(super) failed_logins: u64,
     pub(super) dead_workers: Vec<usize>,
     pub(super) certificates: Vec<CertificateFact>,
@@ -201,19 +202,23 @@ fn refused(facts: &Facts, limits: &Thresholds) -> Option<Finding> {
     }
     let percent = float(facts.refused) / float(all) * 100.0;
     let text = format!("{} of {all} allocations were refused in the last minute", facts.refused);
-    let remedy = "tern_requests_refused_total says with which code: 486 is a user's or prefix's limit, 508 is no port or overload";
+    let remedy = "tern_allocations_refused_total says with which code: 486 is a user's or prefix's limit, 508 is no port or overload";
+    let lacking = float(facts.lacking) / float(all) * 100.0;
+    // What one client's limits or mistakes can bring about shall not wake anybody; that the relay has no room for them does.
     let level = level_above(percent, limits.refused)?;
+    let is_ours = level_above(lacking, limits.refused) == Some(CRITICAL);
+    let level = if level == CRITICAL && !is_ours { WARNING } else { level };
     Some(Finding::new("connect", level, text, remedy).about("refused").measured(percent, limits.refused))
 }
 
 fn failed_logins(facts: &Facts, limits: &Thresholds) -> Option<Finding> {
-    let all = facts.logins.saturating_add(facts.failed_logins);
+    let all = facts.opened.saturating_add(facts.failed_logins);
     if all < limits.least_attempts {
         return None;
     }
     let percent = float(facts.failed_logins) / float(all) * 100.0;
-    let text = format!("{} of {all} authentications failed in the last minute", facts.failed_logins);
-    let remedy = "tern_authentications_total says why: expired ones point at the clock or at credentials that are too short-lived, \
+    let text = format!("{} of {all} logins of new calls failed in the last minute", facts.failed_logins);
+    let remedy = "tern_allocation_logins_failed_total says why: expired ones point at the clock or at credentials that are too short-lived, \
                   unknown keys at a secret that only one side has changed; else somebody guesses";
     // Whoever guesses shall not wake anybody: it never becomes critical.
     let level = match level_above(percent, limits.failed_logins)? {

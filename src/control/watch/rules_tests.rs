@@ -82,10 +82,13 @@ fn a_path_is_judged_by_the_worse_of_round_trip_and_jitter() {
 #[test]
 fn calls_that_do_not_come_to_pass_are_told_of_with_enough_attempts() {
     let facts = Facts { opened: 19, refused: 0, ..Facts::default() };
-    assert_eq!(judged(&Facts { refused: 1, ..facts.clone() }), of("connect", "refused", CRITICAL));
+    let lacking = Facts { refused: 1, lacking: 1, ..facts.clone() };
+    assert_eq!(judged(&lacking), of("connect", "refused", CRITICAL));
+    let unlucky = Facts { refused: 1_000, lacking: 20, ..facts.clone() };
+    assert_eq!(judged(&unlucky), of("connect", "refused", WARNING), "a client beyond its own limits");
     assert_eq!(judged(&Facts { opened: 18, refused: 1, ..facts.clone() }), []);
     assert_eq!(judged(&Facts { opened: 97, refused: 2, ..facts }), of("connect", "refused", WARNING));
-    let guessed = Facts { logins: 10, failed_logins: 1_000, ..Facts::default() };
+    let guessed = Facts { opened: 10, failed_logins: 1_000, ..Facts::default() };
     assert_eq!(judged(&guessed), of("connect", "authentication", WARNING));
 }
 

@@ -5,16 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::control::admin::{LegQuality, QualitySummary, Rates, SessionsByTransport};
-use crate::engine::auth::{AuthMethod, AuthResult};
+use crate::engine::auth::AuthResult;
 use crate::metrics::{LegTotals, Path, QualityTotals, Source, Totals};
 use crate::quality::Leg;
 use crate::time::Time;
 
-/// Answers to Allocate that are the usual way in, or send the client on: nobody was turned away.
-const NO_REFUSALS: [&str; 3] = ["300", "401", "438"];
-
-/// How the relay's own test calls log in.
-const OWN_CALLS: &str = AuthMethod::SelfTest.name();
+/// An answer that sends the client elsewhere: nobody was turned away.
+const ELSEWHERE: &str = "300";
+/// Answers that say what the relay lacks: ports, room, or a sound mind. All others are about what the client is or wants.
+const LACKING: [&str; 2] = ["500", "508"];
 
 /// All workers at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,9 +24,11 @@ pub(super) struct Sample {
     pub(super) dropped: u64,
     /// Allocations that came into being.
     pub(super) opened: u64,
+    /// Allocations that were refused to clients which had proven who they are.
     pub(super) refused: u64,
-    /// Authentications that were good.
-    pub(super) logins: u64,
+    /// Those of them that the relay had no room for.
+    pub(super) lacking: u64,
+    /// Clients that wanted an allocation and have not proven who they are.
     pub(super) failed_logins: u64,
     /// Nanoseconds, by worker.
     pub(super) busy: Vec<u64>,
@@ -58,11 +59,14 @@ impl Sample {
             "bytes" if came => &mut self.bytes,
             "lost" => &mut self.dropped,
             "allocated" => &mut self.opened,
-            "refused" if label == "allocate" && !NO_REFUSALS.contains(&second) => &mut self.refused,
-            // The relay's own test calls would make good what clients cannot do; a stale nonce is the usual way on.
-            "authentications" if label == OWN_CALLS || second == AuthResult::StaleNonce.name() => return,
-            "authentications" if second == AuthResult::Accepted.name() => &mut self.logins,
-            "authentications" => &mut self.failed_logins,
+            "allocations_refused" if label != ELSEWHERE => {
+                if LACKING.contains(&label) {
+                    self.lacking = self.lacking.saturating_add(value);
+                }
+                &mut self.refused
+            }
+            // A stale nonce is the usual way on.
+            "logins_failed" if label != AuthResult::StaleNonce.name() => &mut self.failed_logins,
             "allocations" => {
                 add_sessions(&mut self.sessions, label, second, value);
                 return;
@@ -207,32 +211,24 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_ways_in_are_no_refusals() {
+    fn what_the_relay_lacks_is_told_from_what_clients_do() {
         let mut sample = Sample::default();
-        for (method, code) in [
-            ("allocate", "401"),
-            ("allocate", "438"),
-            ("allocate", "300"),
-            ("allocate", "508"),
-            ("refresh", "437"),
-        ] {
-            sample.count("refused", method, code, 1);
+        for code in ["300", "486", "508", "500", "437"] {
+            sample.count("allocations_refused", code, "", 1);
         }
-        assert_eq!(sample.refused, 1);
+        // Strangers' requests among them.
+        sample.count("refused", "allocate", "400", 1_000);
+        assert_eq!((sample.refused, sample.lacking), (4, 2));
     }
 
     #[test]
-    fn logins_are_those_of_clients() {
+    fn only_logins_of_new_calls_count() {
         let mut sample = Sample::default();
-        for (method, result) in [
-            ("rest", "accepted"),
-            ("long_term", "wrong_password"),
-            ("rest", "stale_nonce"),
-            (AuthMethod::SelfTest.name(), "accepted"),
-        ] {
-            sample.count("authentications", method, result, 1);
-        }
-        assert_eq!((sample.logins, sample.failed_logins), (1, 1));
+        sample.count("logins_failed", "wrong_password", "", 1);
+        sample.count("logins_failed", "stale_nonce", "", 1);
+        // Of whatever client and request.
+        sample.count("authentications", "rest", "expired", 1);
+        assert_eq!(sample.failed_logins, 1);
     }
 
     #[test]

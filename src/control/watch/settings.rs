@@ -41,7 +41,7 @@ pub struct Thresholds {
     pub jitter: Duration,
     /// Percent of allocations that are refused.
     pub refused: f64,
-    /// Percent of authentications that fail.
+    /// Percent of logins of new calls that fail.
     pub failed_logins: f64,
     /// Allocations, or authentications, in a minute below which nothing is said of them.
     pub least_attempts: u64,

@@ -132,7 +132,7 @@ pub struct Rates {
     pub bits_per_second: f64,
     /// New allocations.
     pub allocations_per_second: f64,
-    /// Allocations that were refused; the challenges at a client's first request do not count.
+    /// Allocations that were refused to clients which had proven who they are.
     pub refused_per_second: f64,
     /// Packets that went nowhere.
     pub dropped_per_second: f64,
