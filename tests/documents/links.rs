@@ -53,3 +53,21 @@ fn links_lead_to_files_and_headings_that_exist() {
     assert!(looked > 30, "only {looked} links were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn every_alert_has_its_chapter_in_the_runbook() {
+    let rules = std::fs::read_to_string(root().join("deploy/prometheus/alerts.yml")).unwrap();
+    let names: Vec<_> =
+        rules.lines().filter_map(|line| line.trim_start().strip_prefix("- alert: ")).collect();
+    assert!(names.len() > 10, "only {} alerts", names.len());
+    let pages = all();
+    let runbook = pages.iter().find(|page| page.path.ends_with("runbooks/alerts.md")).unwrap();
+    let headings: Vec<_> =
+        runbook.prose().map(|(_, line)| line).filter(|line| line.starts_with("### ")).collect();
+    let told = |name: &&str| headings.iter().any(|line| line[4..].split(", ").any(|title| title == *name));
+    let missing: Vec<_> = names.iter().filter(|name| !told(name)).collect();
+    assert!(missing.is_empty(), "no chapter for {missing:?}");
+    for title in headings.iter().flat_map(|line| line[4..].split(", ")) {
+        assert!(names.contains(&title), "a chapter for {title}, which is no alert");
+    }
+}
