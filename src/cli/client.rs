@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 
 /// Which relay is meant, and for whom the answer is.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct RelayArgs {
     /// The admin socket of the relay: admin.socket of its configuration.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]

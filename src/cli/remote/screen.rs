@@ -10,14 +10,14 @@ use rustix::termios::{
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 /// Tenths of a second that a look at the keys takes when none is pressed.
-const PATIENCE: u8 = 10;
+const PATIENCE: u8 = 1;
 /// Control and C.
 const INTERRUPT: u8 = 3;
 
 /// What somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
-    /// Nothing, for a second.
+    /// Nothing, for a tenth of a second.
     None,
     /// The end.
     Quit,
@@ -53,7 +53,7 @@ impl Screen {
         put(&fit(text, size.ws_row.into(), size.ws_col.into()))
     }
 
-    /// Waits a second for a key.
+    /// Waits a moment for a key.
     pub(super) fn key(&self) -> std::io::Result<Key> {
         let mut bytes = [0; 16];
         let count = std::io::stdin().lock().read(&mut bytes)?;
