@@ -1,9 +1,13 @@
 //! The commands that ask a running relay, on a relay with real calls: those of `tern probe`.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use crate::{Folder, Running, code, err, out, output, tern};
@@ -12,20 +16,29 @@ use crate::{Folder, Running, code, err, out, output, tern};
 struct Relay {
     folder: Folder,
     socket: String,
-    _running: Running,
+    running: Running,
 }
 
 impl Relay {
     fn start() -> Self {
         let folder = Folder::new("");
         let socket = folder.text("admin.sock");
-        let mut command = tern(&["run", "--config", &folder.text("tern.toml")]);
-        command.env("TERN__ADMIN__SOCKET", &socket);
-        let mut running = Running::spawn(&mut command);
-        running.wait_for("the relay serves");
-        let relay = Self { folder, socket, _running: running };
-        relay.wait_for("the admin socket", |relay| code(&relay.ask(&["log", "level"])) == 0);
+        let running = run(&folder, &socket);
+        let relay = Self { folder, socket, running };
+        relay.wait_for_its_socket();
         relay
+    }
+
+    /// The same once more, as somebody else a second later.
+    fn start_again(&mut self) {
+        self.running.end();
+        std::thread::sleep(Duration::from_millis(1100));
+        self.running = run(&self.folder, &self.socket);
+        self.wait_for_its_socket();
+    }
+
+    fn wait_for_its_socket(&self) {
+        self.wait_for("the admin socket", |relay| code(&relay.ask(&["log", "level"])) == 0);
     }
 
     fn ask(&self, args: &[&str]) -> Output {
@@ -67,6 +80,13 @@ impl Relay {
         }
         panic!("never came: {what}");
     }
+}
+
+fn run(folder: &Folder, socket: &str) -> Running {
+    let mut command = tern(&["run", "--config", &folder.text("tern.toml")]);
+    let mut running = Running::spawn(command.env("TERN__ADMIN__SOCKET", socket));
+    running.wait_for("the relay serves");
+    running
 }
 
 struct Call(Child);
@@ -181,4 +201,83 @@ fn a_relay_that_is_not_there_is_unreachable() {
         let ended = output(&[command, &["--socket", "/nonexistent/tern.sock"]].concat());
         assert_eq!(code(&ended), 69, "{command:?}");
     }
+}
+
+#[test]
+fn who_follows_events_hears_all_of_a_relay_that_is_started_again() {
+    let mut relay = Relay::start();
+    let mut command = tern(&["events", "--watch", "--json", "--socket", &relay.socket]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut follower = Call(child);
+    let lines = BufReader::new(follower.0.stdout.take().unwrap());
+    let mut events = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+        .map(|event| (event["number"].as_u64().unwrap(), event["text"].as_str().unwrap().to_owned()));
+    let begins = (1, "the relay has started".to_owned());
+    assert_eq!(events.next().unwrap(), begins);
+    relay.text(&["drain", "--deadline", "10s"]);
+    relay.text(&["undrain"]);
+    events.find(|(_, text)| text.contains("takes calls as before")).unwrap();
+    relay.start_again();
+    // It is asked for by the numbers of the first relay.
+    for _ in 0..3 {
+        relay.text(&["drain", "--deadline", "10s"]);
+        relay.text(&["undrain"]);
+    }
+    assert_eq!(events.next().unwrap(), begins);
+    assert_eq!(events.next().unwrap().0, 2);
+}
+
+/// A way to a relay that lets so many connections through and keeps all others waiting.
+fn stall(path: &str, behind: &str, lets_through: usize) -> Receiver<usize> {
+    let listener = UnixListener::bind(path).unwrap();
+    let (told, seen) = channel();
+    let behind = behind.to_owned();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for (number, client) in (1..).zip(listener.incoming()) {
+            let client = client.unwrap();
+            if number > lets_through {
+                kept.push(client);
+            } else {
+                let server = UnixStream::connect(&behind).unwrap();
+                let ways = [(client.try_clone(), server.try_clone()), (Ok(server), Ok(client))];
+                for (from, to) in ways {
+                    let (mut from, mut to) = (from.unwrap(), to.unwrap());
+                    std::thread::spawn(move || drop(std::io::copy(&mut from, &mut to)));
+                }
+            }
+            if told.send(number).is_err() {
+                return;
+            }
+        }
+    });
+    seen
+}
+
+#[test]
+fn a_relay_that_hangs_keeps_nobody_in_top() {
+    let relay = Relay::start();
+    let path = relay.folder.text("stalled.sock");
+    let seen = stall(&path, &relay.socket, 2);
+    let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&keyboard).unwrap();
+    unlockpt(&keyboard).unwrap();
+    let name = ptsname(&keyboard, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = || File::options().read(true).write(true).open(&name).unwrap();
+    let mut command = tern(&["top", "--socket", &path]);
+    let child = command.stdin(terminal()).stdout(terminal()).stderr(Stdio::null()).spawn().unwrap();
+    let mut top = Call(child);
+    let mut keyboard = File::from(keyboard);
+    let mut screen = keyboard.try_clone().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut screen, &mut std::io::sink()));
+    while seen.recv_timeout(Duration::from_secs(30)).unwrap() <= 2 {}
+    keyboard.write_all(b"q").unwrap();
+    // A question is given up after thirty seconds.
+    let ended = (0..200).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        top.0.try_wait().unwrap()
+    });
+    assert!(ended.expect("it waits for the relay").success());
 }

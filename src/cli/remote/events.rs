@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{query, write};
+use super::{is_passing, query, write};
 use crate::cli::client::RelayArgs;
 use crate::cli::exit::Failure;
 use crate::control::admin::{Event, EventPage, EventSeverity};
@@ -30,33 +30,75 @@ pub(in crate::cli) struct EventsArgs {
 }
 
 pub(in crate::cli) fn run(args: &EventsArgs) -> Result<(), Failure> {
-    let mut after = match args.after {
-        Some(after) => after,
-        None => newest(&args.relay)?.saturating_sub(args.limit),
-    };
-    let mut is_first = true;
+    let (mut place, mut is_first) = (Place::begin(args)?, true);
+    let mut is_away = false;
     loop {
-        let pairs = [("after", Some(after.to_string())), ("limit", Some(args.limit.to_string()))];
-        let answer = args.relay.get(&query("/v1/events", &pairs))?;
-        let page: EventPage = answer.read()?;
-        let text =
-            if args.relay.json && !args.watch { answer.json() } else { list(&page.events, args.relay.json) };
-        let nothing = is_first && !args.watch && text.is_empty();
-        if !write(if nothing { "nothing has happened\n" } else { &text })? || !args.watch {
-            return Ok(());
+        match place.ask(args) {
+            Ok((page, text)) => {
+                let nothing = is_first && !args.watch && text.is_empty();
+                if !write(if nothing { "nothing has happened\n" } else { &text })? || !args.watch {
+                    return Ok(());
+                }
+                (is_first, is_away) = (false, false);
+                // What is there already need not be waited for.
+                if place.after < page.newest && !page.events.is_empty() {
+                    continue;
+                }
+            }
+            // A relay that is started again is one that somebody wants to follow.
+            Err(failure) if args.watch && is_passing(failure.exit) => {
+                if !std::mem::replace(&mut is_away, true) {
+                    failure.print();
+                }
+            }
+            Err(failure) => return Err(failure),
         }
-        let seen = page.events.last().map_or(after, |event| event.number);
-        // A relay that was started again counts anew.
-        after = seen.min(page.newest);
-        is_first = false;
         sleep(INTERVAL);
     }
 }
 
-/// The number of the newest one.
-fn newest(relay: &RelayArgs) -> Result<u64, Failure> {
-    let page: EventPage = relay.get("/v1/events?limit=1")?.read()?;
-    Ok(page.newest)
+/// How far the events have been read.
+#[derive(Debug, Default)]
+struct Place {
+    after: u64,
+    /// When the relay was started whose numbers these are; none while any will do.
+    started: Option<String>,
+}
+
+impl Place {
+    fn begin(args: &EventsArgs) -> Result<Self, Failure> {
+        if let Some(after) = args.after {
+            return Ok(Self { after, started: None });
+        }
+        let page: EventPage = args.relay.get("/v1/events?limit=1")?.read()?;
+        Ok(Self { after: page.newest.saturating_sub(args.limit), started: Some(page.started) })
+    }
+
+    /// What comes next, and how it is shown.
+    fn ask(&mut self, args: &EventsArgs) -> Result<(EventPage, String), Failure> {
+        loop {
+            let pairs = [("after", Some(self.after.to_string())), ("limit", Some(args.limit.to_string()))];
+            let answer = args.relay.get(&query("/v1/events", &pairs))?;
+            let page: EventPage = answer.read()?;
+            if !self.follow(&page) {
+                continue;
+            }
+            let is_whole = args.relay.json && !args.watch;
+            let text = if is_whole { answer.json() } else { list(&page.events, args.relay.json) };
+            return Ok((page, text));
+        }
+    }
+
+    /// False if it was asked for by the numbers of another life of the relay: it is to be asked for from the beginning.
+    fn follow(&mut self, page: &EventPage) -> bool {
+        let is_another = self.started.replace(page.started.clone()).is_some_and(|was| was != page.started);
+        if is_another && self.after > 0 {
+            self.after = 0;
+            return false;
+        }
+        self.after = page.events.last().map_or(self.after, |event| event.number);
+        true
+    }
 }
 
 fn list(events: &[Event], is_json: bool) -> String {
@@ -81,6 +123,31 @@ fn describe(event: &Event) -> String {
 mod tests {
     use super::*;
     use crate::control::admin::EventKind;
+
+    fn page(started: &str, numbers: std::ops::RangeInclusive<u64>) -> EventPage {
+        let newest = *numbers.end();
+        let events = numbers.map(|number| Event { number, ..Event::default() }).collect();
+        EventPage { events, newest, started: started.to_owned(), ..EventPage::default() }
+    }
+
+    #[test]
+    fn a_relay_that_was_started_again_is_read_from_its_first_event() {
+        let mut place = Place::default();
+        assert!(place.follow(&page("a", 1..=5)));
+        assert!(place.follow(&page("a", 6..=7)));
+        assert_eq!(place.after, 7);
+        assert!(!place.follow(&page("b", 8..=9)), "1 to 7 of its events would be missed");
+        assert_eq!(place.after, 0);
+        assert!(place.follow(&page("b", 1..=9)));
+        assert_eq!(place.after, 9);
+    }
+
+    #[test]
+    fn numbers_that_somebody_names_are_of_the_relay_that_answers_first() {
+        let mut place = Place { after: 3, started: None };
+        assert!(place.follow(&page("a", 4..=4)));
+        assert_eq!(place.after, 4);
+    }
 
     #[test]
     fn an_event_is_a_line() {

@@ -242,7 +242,7 @@ impl Watch {
     /// What has happened after the event with this number, at most `limit` of it.
     #[must_use]
     pub fn events(&self, after: u64, limit: usize) -> EventPage {
-        self.timeline.after(after, limit)
+        EventPage { started: self.started.unix.to_string(), ..self.timeline.after(after, limit) }
     }
 
     /// What happens from here on. Whoever listens too slowly is told that he has missed some: [`Watch::events`] has them.

@@ -105,7 +105,8 @@ impl Timeline {
         let ring = self.ring();
         let oldest = ring.events.front().map_or(0, |event| event.number);
         let later = ring.events.iter().filter(|event| event.number > number).take(limit);
-        EventPage { events: later.map(|event| Event::clone(event)).collect(), newest: ring.newest, oldest }
+        let events = later.map(|event| Event::clone(event)).collect();
+        EventPage { events, newest: ring.newest, oldest, ..EventPage::default() }
     }
 
     pub(super) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {

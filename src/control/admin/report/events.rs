@@ -14,6 +14,9 @@ pub struct EventPage {
     pub newest: u64,
     /// The number of the oldest one that is kept: whoever has seen less has missed some.
     pub oldest: u64,
+    /// When the relay was started: an answer with another time counts anew.
+    #[serde(default)]
+    pub started: String,
 }
 
 /// One thing that has happened.
