@@ -153,8 +153,13 @@ impl World {
                 self.lose(connection, bytes.next());
             }
             11 => {
-                let (neighbor, up) = (NeighborId((bytes.next() % 4).into()), bytes.next() & 1 == 0);
-                self.handle(Input::Bfd { neighbor, up, reason: "because" });
+                let (neighbor, kind) = (NeighborId((bytes.next() % 4).into()), bytes.next());
+                let (up, reason) = (kind & 1 == 0, "because");
+                self.handle(if kind & 0x81 == 0x81 {
+                    Input::BfdStopped { neighbor, reason }
+                } else {
+                    Input::Bfd { neighbor, up, reason }
+                });
             }
             12 | 13 => self.set_routes(bytes),
             14 => self.reload(bytes.next(), bytes.next()),
