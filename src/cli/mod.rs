@@ -19,11 +19,14 @@ mod machine;
 mod man;
 mod observed;
 mod operators;
+mod pages;
 mod probe;
 mod reload;
 mod remote;
 mod run;
+mod signals;
 mod table;
+mod warnings;
 mod watching;
 
 use clap::{CommandFactory, Parser, Subcommand};

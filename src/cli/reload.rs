@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-use super::run::{Relay, log_problems};
+use super::run::Relay;
+use super::warnings::log_problems;
 use super::{announcing, descriptors, machine};
 use crate::clock::Clock;
 use crate::config::{self, Change, Config, Effect, Loaded, Problems, Process, Secrets};

@@ -4,30 +4,32 @@
 //! workers have threads of their own and hear of it only when settings change.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::announcing::{self, Announcing};
 use super::descriptors;
-use super::development::{DevelopmentRelay, PAGE_PORT};
-use super::exit::{Exit, Failure, print};
+use super::development::DevelopmentRelay;
+use super::exit::{Exit, Failure};
 use super::logging::{self, LogControl};
 use super::machine;
 use super::observed::{bind_metrics, record, record_sink, serve_metrics};
 use super::operators::{self, Operators};
+use super::pages::{announce, page_addresses, serve_pages};
 use super::reload::Reloads;
+use super::signals::Signals;
+use super::warnings::{log_problems, warn_of_foreign_addresses, warn_of_small_buffers};
 use super::watching::Watching;
 use crate::clock::Clock;
-use crate::config::{self, Config, Loaded, Problems, Process, Secrets, Severity, Sources};
+use crate::config::{self, Config, Loaded, Process, Secrets, Sources};
+use crate::control::Recorder;
 use crate::control::admin::{Order, Orders};
-use crate::control::{self, Recorder};
 use crate::engine::auth::FleetKey;
 use crate::net::certs::Reload;
 use crate::server::{Server, StartError};
@@ -331,93 +333,6 @@ async fn announcer_died(announcing: Option<&mut Announcing>) -> io::Error {
     }
 }
 
-/// A full buffer loses what a burst brings.
-fn warn_of_small_buffers(server: &Server) {
-    if let Some(cut) = server.buffers().iter().find(|buffers| buffers.are_cut()) {
-        tracing::warn!(
-            asked = cut.asked,
-            receive = cut.receive,
-            send = cut.send,
-            "the system gives listeners smaller buffers than they should have, and bursts may be lost: sysctl -w \
-             net.core.rmem_max={asked} net.core.wmem_max={asked}",
-            asked = cut.asked
-        );
-    }
-}
-
-/// The signals that mean something to a relay.
-pub(super) struct Signals {
-    hang_up: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-    /// Look at everything now.
-    check: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            hang_up: listen(SignalKind::hangup())?,
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            check: listen(SignalKind::user_defined1())?,
-        })
-    }
-
-    /// Returns when somebody wants the end at once.
-    async fn hurry(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-impl DevelopmentRelay {
-    /// The page is on loopback and on the machine's own addresses.
-    fn bind_pages(&self) -> Result<Vec<TcpListener>, Failure> {
-        let mut addresses = vec![std::net::Ipv4Addr::LOCALHOST.into()];
-        addresses.extend(self.addresses.iter().filter(|ip| !ip.is_loopback()));
-        let pages = machine::bind_page(PAGE_PORT, &addresses).context("no free port for the test page")?;
-        Ok(pages)
-    }
-}
-
-fn announce(
-    development: &DevelopmentRelay,
-    config: &Config,
-    pages: &[TcpListener],
-    json: bool,
-) -> Result<(), Failure> {
-    let now = Clock::new().now().unix;
-    let pages = page_addresses(pages);
-    if json {
-        print(&format!("{}\n", development.describe_json(config, now, &pages)))
-    } else {
-        print(&development.describe(config, now, &pages))
-    }
-}
-
-fn page_addresses(pages: &[TcpListener]) -> Vec<SocketAddr> {
-    pages.iter().filter_map(|page| page.local_addr().ok()).collect()
-}
-
-fn serve_pages(
-    development: &Arc<DevelopmentRelay>,
-    config: &Config,
-    pages: Vec<TcpListener>,
-) -> Result<(), Failure> {
-    let (development, config) = (Arc::clone(development), config.clone());
-    let page = control::Page {
-        hosts: control::Hosts { names: Vec::new(), addresses: development.addresses.clone() },
-        ice_servers: Arc::new(move || development.ice_servers(&config, Clock::new().now().unix)),
-    };
-    let serving = control::serve(pages, page).context("cannot serve the test page")?;
-    tokio::spawn(serving);
-    Ok(())
-}
-
 fn new_process(pages: &[TcpListener]) -> Result<Process, Failure> {
     let mut random = [0u8; 40];
     getrandom::fill(&mut random).context("the system has no random numbers")?;
@@ -431,30 +346,6 @@ fn new_process(pages: &[TcpListener]) -> Result<Process, Failure> {
     })
 }
 
-/// Without an address of its own a relay starts and refuses every allocation. It may get the address later, as
-/// one that moves between machines does, so this is no error.
-fn warn_of_foreign_addresses(config: &Config) {
-    for relay in config.relay_addresses() {
-        if let Err(error) = std::net::UdpSocket::bind((relay.bind, 0)) {
-            tracing::warn!(
-                address = %relay.bind,
-                %error,
-                "relay.addresses: not an address of this machine, so nothing can be relayed from it; behind a 1:1 NAT write {{ bind = \"own address\", external = \"public address\" }}"
-            );
-        }
-    }
-}
-
-pub(super) fn log_problems(problems: &Problems) {
-    for problem in problems {
-        let place = problem.place.to_string();
-        match problem.severity {
-            Severity::Error => tracing::error!(place, "{}", problem.text),
-            Severity::Warning => tracing::warn!(place, "{}", problem.text),
-        }
-    }
-}
-
 fn configuration_failure(fault: &dyn std::error::Error) -> Failure {
     Failure::new(Exit::Configuration, format!("tern: {fault}"))
 }
@@ -466,6 +357,8 @@ pub(super) fn start_failure(error: &StartError) -> Failure {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use tokio::signal::unix::{SignalKind, signal};
+
     use super::*;
     use crate::server::tests::settings;
 
