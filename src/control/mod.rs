@@ -9,6 +9,7 @@ mod metrics;
 mod operator_page;
 mod page;
 mod records;
+pub mod url;
 pub mod watch;
 
 pub use hosts::Hosts;

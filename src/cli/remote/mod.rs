@@ -21,6 +21,7 @@ use clap::Args;
 use super::client::{Answer, RelayArgs};
 use super::exit::{Exit, Failure, print};
 use crate::config::Period;
+use crate::control::url;
 
 /// Clears a terminal and goes to its first line.
 const CLEAR: &str = "\x1b[2J\x1b[H";
@@ -101,37 +102,16 @@ fn parse_interval(text: &str) -> Result<Period, String> {
         .ok_or_else(|| "expected a length of time such as 500ms, 2s or 1m, at least 200ms".to_owned())
 }
 
-/// Part of a path, whatever is in it.
-pub(super) fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 /// A path with what is asked of it; what is not there is left out.
 pub(super) fn query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
-    let pairs = pairs.iter().filter_map(|(name, value)| Some(format!("{name}={}", encode(value.as_ref()?))));
-    let pairs: Vec<_> = pairs.collect();
-    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+    let values: Vec<_> =
+        pairs.iter().map(|(name, value)| (*name, value.as_deref().unwrap_or_default())).collect();
+    url::query(path, &values)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn whatever_is_searched_for_fits_into_a_path() {
-        let pairs =
-            [("search", Some("a b&c=ü/%".to_owned())), ("sort", None), ("page", Some("2".to_owned()))];
-        assert_eq!(query("/v1/sessions", &pairs), "/v1/sessions?search=a%20b%26c%3D%C3%BC%2F%25&page=2");
-        assert_eq!(query("/v1/sessions", &[("sort", None)]), "/v1/sessions");
-    }
 
     #[test]
     fn nobody_looks_more_often_than_five_times_a_second() {

@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::words::{both, bytes, figure};
-use super::{ReadArgs, encode, query};
+use super::{ReadArgs, query};
 use crate::cli::client::RelayArgs;
 use crate::cli::exit::{Failure, print};
 use crate::cli::table::{age, table};
-use crate::control::admin::{SessionMedia, SessionPage, SessionReport, SessionRow};
+use crate::control::admin::{
+    FamilyWord, SessionMedia, SessionPage, SessionReport, SessionRow, SortWord, TransportWord,
+};
+use crate::control::url::encode;
 
 /// See the calls of the relay, and end one.
 #[derive(Debug, Subcommand)]
@@ -63,31 +66,6 @@ pub(in crate::cli) struct KillArgs {
     ids: Vec<String>,
     #[command(flatten)]
     relay: RelayArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TransportWord {
-    Udp,
-    Tcp,
-    Tls,
-    Dtls,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FamilyWord {
-    Ipv4,
-    Ipv6,
-}
-
-/// What calls are ordered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum SortWord {
-    Began,
-    Mos,
-    Loss,
-    Jitter,
-    Rtt,
-    Bytes,
 }
 
 /// As the API has it, which is as the command line has it.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum as _};
 
 use super::screen::{Key, Screen};
-use super::sessions::{self, SortWord, word};
+use super::sessions::{self, word};
 use super::{query, status};
 use crate::cli::client::RelayArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::Clock;
-use crate::control::admin::{SessionPage, Status};
+use crate::control::admin::{SessionPage, SortWord, Status};
 
 /// Between two looks at the relay.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::extract::{Path, Query, State};
 use axum::http::Uri;
 use axum::response::Response;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use utoipa::{IntoParams, ToSchema};
@@ -119,7 +120,7 @@ pub struct SessionQuery {
 }
 
 /// What lies between client and relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum TransportWord {
     /// UDP.
@@ -133,7 +134,7 @@ pub enum TransportWord {
 }
 
 /// The family of a relayed address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum FamilyWord {
     /// IPv4.
@@ -143,7 +144,7 @@ pub enum FamilyWord {
 }
 
 /// What calls are ordered by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum SortWord {
     /// When it was allocated.
