@@ -1,11 +1,20 @@
 //! What the system knows of this process, under the names that Prometheus' own clients use.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::clock::Clock;
 use crate::metrics::{Family, Sums};
+use crate::time::Time;
+
+const DESCRIPTORS: &str = "/proc/self/fd";
+/// How often descriptors are counted at most.
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 
 static CPU: Family =
     Family::counter("process_cpu_seconds_total", &[], "Time that all threads have had a processor.");
@@ -49,11 +58,49 @@ fn find(status: &str, name: &str) -> Option<f64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Linux says the number as the folder's size from 6.2 on. Counting a hundred thousand entries would cost more than the rest
-/// of a scrape, so before that there is no number.
+/// Linux says the number as the folder's size from 6.2 on. Before that it must be counted.
 fn open_descriptors() -> Option<f64> {
-    let open = fs::metadata("/proc/self/fd").ok()?.len();
-    (open > 0).then(|| super::sample::float(open))
+    let open = match fs::metadata(DESCRIPTORS).ok()?.len() {
+        0 => COUNT.get(Clock::new().now().time)?,
+        open => open,
+    };
+    Some(super::sample::float(open))
+}
+
+/// Counting takes more than a microsecond each, which is a tenth of a second for a full relay: a thread of its own does it
+/// now and then, and the last number stands meanwhile.
+struct Count {
+    /// None yet if 0.
+    last: AtomicU64,
+    /// When it is to be counted again, as [`Time::as_nanos`].
+    due: AtomicU64,
+}
+
+static COUNT: Count = Count::new();
+
+impl Count {
+    const fn new() -> Self {
+        Self { last: AtomicU64::new(0), due: AtomicU64::new(0) }
+    }
+
+    fn get(&'static self, now: Time) -> Option<u64> {
+        let (due, next) = (self.due.load(Ordering::Relaxed), (now + COUNT_INTERVAL).as_nanos());
+        // Of those who come at once one begins.
+        if now.as_nanos() >= due
+            && self.due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            let thread = thread::Builder::new().name("tern-count".to_owned());
+            // Without a thread the number stays what it was.
+            drop(thread.spawn(|| self.last.store(count(), Ordering::Relaxed)));
+        }
+        Some(self.last.load(Ordering::Relaxed)).filter(|last| *last > 0)
+    }
+}
+
+/// The folder's own descriptor, while it is read, is none.
+fn count() -> u64 {
+    let entries = fs::read_dir(DESCRIPTORS).map_or(0, Iterator::count);
+    u64::try_from(entries).unwrap_or(u64::MAX).saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -73,6 +120,27 @@ mod tests {
         if let (Some(before), Some(after)) = (before, open_descriptors()) {
             assert!(after >= before + 20.0, "{before} {after}, other tests open and close as well");
         }
+        drop(files);
+    }
+
+    #[test]
+    fn an_older_kernel_has_them_counted_now_and_then_and_elsewhere() {
+        static COUNT: Count = Count::new();
+        let begin = Clock::new().now().time;
+        let files: Vec<_> = (0..50).map(|_| fs::File::open("/proc/self/status").unwrap()).collect();
+        let counted = || {
+            (0..1000).find_map(|_| {
+                thread::sleep(Duration::from_millis(10));
+                COUNT.get(begin)
+            })
+        };
+        assert_eq!(COUNT.get(begin).filter(|open| *open < 50), None);
+        assert!(counted().unwrap() > 50);
+        COUNT.last.store(0, Ordering::Relaxed);
+        let soon = begin + COUNT_INTERVAL / 2;
+        assert_eq!(COUNT.get(soon), None, "nothing is counted so soon");
+        let _ = COUNT.get(begin + COUNT_INTERVAL);
+        assert!(counted().unwrap() > 50);
         drop(files);
     }
 }
