@@ -63,7 +63,10 @@ impl Relay {
         let secret = self.folder.text("rest.secret");
         let mut command = tern(&["probe", &uri, "--secret-file", &secret, "--seconds", "120", "--json"]);
         let call = Call(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        self.wait_for("two sessions", |relay| relay.sessions().len() == 2);
+        // The status is that of the last look.
+        self.wait_for("two sessions", |relay| {
+            relay.sessions().len() == 2 && relay.json(&["status"])["sessions"]["total"] == 2
+        });
         call
     }
 
