@@ -13,6 +13,18 @@ const BIND_SERVICE: u32 = 10;
 /// Relays of a contact centre, without knowing how large it is.
 const FILES: u64 = 65_536;
 
+/// The limits as a file beside a systemd unit.
+pub(super) fn file(config: Option<&Config>) -> String {
+    format!(
+        "# What a Tern relay may have of its machine; written by `tern doctor --limits`.\n\
+         # Install as /etc/systemd/system/tern.service.d/60-limits.conf, then: systemctl daemon-reload; systemctl restart tern\n\
+         [Service]\n\
+         # One for each relayed port and each connection. With less, calls are refused before ports run out.\n\
+         LimitNOFILE={}\n",
+        wanted(config)
+    )
+}
+
 pub(super) fn examine(machine: &Machine, config: Option<&Config>) -> Vec<Finding> {
     let mut findings = vec![files(getrlimit(Resource::Nofile).maximum, wanted(config))];
     if let Some(config) = config {
@@ -107,6 +119,16 @@ mod tests {
     use crate::cli::doctor::machine::tests::machine;
     use crate::config::Listener;
     use crate::route::Transport;
+
+    #[test]
+    fn the_committed_files_grant_what_is_judged_by() {
+        let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+        let committed = std::fs::read_to_string(deploy.join("limits/60-limits.conf")).unwrap();
+        assert_eq!(committed, file(None), "tern doctor --limits > deploy/limits/60-limits.conf");
+        let Ok(unit) = std::fs::read_to_string(deploy.join("systemd/tern.service")) else { return };
+        let granted = unit.lines().find_map(|line| line.strip_prefix("LimitNOFILE=")).unwrap();
+        assert!(granted == "infinity" || granted.parse::<u64>().unwrap() >= FILES, "{granted}");
+    }
 
     #[test]
     fn a_limit_below_a_full_relay_is_a_warning() {

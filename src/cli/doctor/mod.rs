@@ -41,6 +41,9 @@ pub(super) struct DoctorArgs {
     /// Print the system settings that a relay wants, as a file for /etc/sysctl.d.
     #[arg(long, conflicts_with_all = ["stun", "json"])]
     sysctl: bool,
+    /// Print the limits that a relay wants, as a file beside a systemd unit.
+    #[arg(long, conflicts_with_all = ["stun", "json", "sysctl"])]
+    limits: bool,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -52,12 +55,19 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     if args.sysctl {
         return print(&sysctl::file(&machine, config.as_ref().map(|loaded| &loaded.config)));
     }
+    if args.limits {
+        return print(&limits::file(config.as_ref().map(|loaded| &loaded.config)));
+    }
     let findings = examine(&machine, config.as_ref(), args.stun.as_deref());
+    tell(&findings, args.json)
+}
+
+fn tell(findings: &[Finding], is_json: bool) -> Result<(), Failure> {
     let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
-    if args.json {
+    if is_json {
         print(&format!("{}\n", json!({ "ok": worst < Level::Bad, "findings": findings })))?;
     } else {
-        print(&finding::text(&findings))?;
+        print(&finding::text(findings))?;
     }
     if worst < Level::Bad { Ok(()) } else { Err(Failure::silent(Exit::Failed)) }
 }

@@ -271,6 +271,17 @@ mod tests {
     }
 
     #[test]
+    fn the_committed_file_is_what_is_printed() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/sysctl/60-tern.conf");
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert_eq!(
+            committed,
+            file(&machine(&[]).1, None),
+            "tern doctor --sysctl > deploy/sysctl/60-tern.conf, on a machine that reserves no ports"
+        );
+    }
+
+    #[test]
     fn relayed_ports_that_others_may_get_are_found() {
         let judged = |range: &str, reserved: &str| {
             let (_dir, machine) = machine(&[
