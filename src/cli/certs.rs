@@ -7,14 +7,30 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::certificate;
 use super::exit::{Exit, Failure, print};
+use super::{certificate, doctor};
 use crate::clock::Clock;
+use crate::config::{self, Sources};
 
-/// Make certificates for development.
+/// Make certificates for development, and see how long those of a relay are good.
 #[derive(Debug, Subcommand)]
 pub(super) enum CertsCommand {
     Dev(DevArgs),
+    Show(ShowArgs),
+}
+
+/// Show how long the certificates of a configuration are good, and whether they can be used.
+///
+/// The files are read, not the relay: it takes changed files by itself within ten seconds, and at once with `tern reload`. The exit
+/// code is 1 if one cannot be used.
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The configuration.
+    #[arg(long, short, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Make an authority, a certificate and its key: ca.pem, cert.pem and key.pem.
@@ -37,7 +53,13 @@ pub(super) struct DevArgs {
 pub(super) fn run(command: &CertsCommand) -> Result<(), Failure> {
     match command {
         CertsCommand::Dev(args) => dev(args),
+        CertsCommand::Show(args) => show(args),
     }
+}
+
+fn show(args: &ShowArgs) -> Result<(), Failure> {
+    let loaded = config::load(&Sources::new(Some(args.config.clone()), Vec::new()))?;
+    doctor::show_certificates(&loaded.config, args.json)
 }
 
 fn dev(args: &DevArgs) -> Result<(), Failure> {

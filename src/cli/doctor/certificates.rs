@@ -1,4 +1,4 @@
-//! Certificates of the listeners.
+//! Certificates of the listeners and of the admin API.
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -15,10 +15,14 @@ const SOON: i64 = 21;
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let now = Clock::new().now().unix;
     let mut findings: Vec<Finding> = Vec::new();
-    for listener in &config.listener {
-        let (Some(chain), Some(key)) = (&listener.certificate_file, &listener.key_file) else { continue };
-        let (chain, key) = (config.resolve(chain), config.resolve(key));
+    let listeners = config.listener.iter().map(|listener| {
         let is_dtls = listener.transports.contains(&Transport::Dtls);
+        (&listener.certificate_file, &listener.key_file, is_dtls)
+    });
+    let admin = (&config.admin.certificate_file, &config.admin.key_file, false);
+    for (chain, key, is_dtls) in listeners.chain([admin]) {
+        let (Some(chain), Some(key)) = (chain, key) else { continue };
+        let (chain, key) = (config.resolve(chain), config.resolve(key));
         let finding = match CertStore::load(&chain, &key) {
             Ok(store) => judge(&store, &chain.display().to_string(), is_dtls, now),
             Err(error) => Finding::bad(CHECK, error.to_string(), "tern check shows where it is configured"),
@@ -60,6 +64,15 @@ fn judge(store: &CertStore, name: &str, is_dtls: bool, now: UnixTime) -> Finding
 mod tests {
     use super::*;
     use crate::cli::doctor::finding::Level;
+
+    #[test]
+    fn that_of_the_admin_api_is_looked_at_too() {
+        let mut config = Config::default();
+        config.admin.certificate_file = Some("/nowhere/cert.pem".into());
+        config.admin.key_file = Some("/nowhere/key.pem".into());
+        let levels: Vec<_> = examine(&config).iter().map(|finding| finding.level).collect();
+        assert_eq!(levels, [Level::Bad]);
+    }
 
     #[test]
     fn a_certificate_is_judged_by_its_dates() {

@@ -62,6 +62,15 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     tell(&findings, args.json)
 }
 
+/// What is said of the certificates of `config`, for `tern certs show`.
+pub(super) fn show_certificates(config: &Config, is_json: bool) -> Result<(), Failure> {
+    let mut findings = certificates::examine(config);
+    if findings.is_empty() {
+        findings.push(Finding::ok("certificate", "none is configured"));
+    }
+    tell(&findings, is_json)
+}
+
 fn tell(findings: &[Finding], is_json: bool) -> Result<(), Failure> {
     let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
     if is_json {
