@@ -1,5 +1,6 @@
 // An operator who keeps the sessions of a full relay open. One page stays and is scrolled; another is sorted, paged and
-// searched. Of the task: token, sessions, users, seconds, relay (its process).
+// searched. Of the task: token, sessions (of users without media), users,
+// calls (with media), seconds, relay (its process).
 
 import { readFileSync } from "node:fs";
 
@@ -96,7 +97,7 @@ try {
   const first = watch(await context.newPage());
   await logIn(first, task.token);
   const began = Date.now();
-  const all = async () => (await api(first, "/v1/status")).sessions.total >= task.sessions;
+  const all = async () => (await api(first, "/v1/status")).sessions.total >= task.sessions + task.calls;
   await until(`${task.sessions} sessions`, all, 300_000);
   report.opened_in_seconds = (Date.now() - began) / 1_000;
   const state = await context.storageState();

@@ -16,6 +16,7 @@ export function begin(region) {
   const asked = new Set();
   const columns = [...region.querySelector("thead tr").cells].reduce((sum, cell) => sum + cell.colSpan, 0);
   let [head, height] = [0, 0];
+  let drawn = [0, 0];
   const [above, below] = [spacer(columns), spacer(columns)];
   document.getElementById("pages").hidden = true;
 
@@ -54,16 +55,22 @@ export function begin(region) {
     }
   }
 
-  function inSight() {
+  function inSight(beyond) {
     if (height === 0) return [0, Math.min(size, matched)];
     const top = Math.max(region.scrollTop - head, 0);
-    const from = Math.max(Math.floor(top / height) - BEYOND, 0);
-    const to = Math.min(Math.ceil((top + region.clientHeight) / height) + BEYOND, matched);
+    const from = Math.max(Math.floor(top / height) - beyond, 0);
+    const to = Math.min(Math.ceil((top + region.clientHeight) / height) + beyond, matched);
     return [Math.min(from, to), to];
   }
 
+  // The browser scrolls what is there by itself, far faster than rows are put in their place.
+  function isDrawn() {
+    const [from, to] = inSight(0);
+    return from >= drawn[0] && to <= drawn[1];
+  }
+
   function pagesInSight() {
-    const [from, to] = inSight();
+    const [from, to] = inSight(BEYOND);
     const wanted = [];
     for (let page = Math.floor(from / size) + 1; page <= Math.floor(Math.max(to - 1, 0) / size) + 1; page += 1) wanted.push(page);
     return wanted;
@@ -72,7 +79,8 @@ export function begin(region) {
   function draw() {
     region.hidden = matched === 0;
     document.getElementById("none").hidden = matched > 0;
-    const [from, to] = inSight();
+    const [from, to] = inSight(BEYOND);
+    drawn = [from, to];
     const rows = [];
     for (let index = from; index < to; index += 1) {
       rows.push(pages.get(Math.floor(index / size) + 1)?.[index % size] ?? waiting(columns));
@@ -90,7 +98,7 @@ export function begin(region) {
 
   let drawing = false;
   region.addEventListener("scroll", () => {
-    if (drawing) return;
+    if (drawing || isDrawn()) return;
     drawing = true;
     requestAnimationFrame(() => {
       drawing = false;
