@@ -40,7 +40,7 @@ export async function shoot(page, name, fullPage = true) {
   if (task.screenshots) await page.screenshot({ path: `${task.screenshots}/${name}.png`, fullPage });
 }
 
-export async function until(what, found, limit = 20_000) {
+export async function until(what, found, limit = 60_000) {
   for (let waited = 0; waited < limit; waited += 100) {
     const value = await found();
     if (value) return value;

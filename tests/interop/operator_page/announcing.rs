@@ -20,7 +20,7 @@ const VIEWER: &str = "the-viewers-token-of-this-test-alone";
 const RELAY_ASN: u32 = 4_200_000_600;
 const ROUTER_ASN: u32 = 64_512;
 /// Calls of the load test: 100 packets a second come to the relay for each.
-const CALLS: u64 = 20;
+const CALLS: u64 = 5;
 const LIMIT: Duration = Duration::from_secs(300);
 
 fn relay(lab: &Lab, folder: &Path) -> Running {
@@ -39,7 +39,7 @@ fn relay(lab: &Lab, folder: &Path) -> Running {
          [bgp]\nasn = {RELAY_ASN}\nrouter_id = \"{RELAY_V4}\"\n\
          [[bgp.neighbor]]\nname = \"cloud-router\"\naddress = \"{CLIENT_V4}\"\nlocal_address = \"{RELAY_V4}\"\n\
          asn = {ROUTER_ASN}\nhold_time = \"90s\"\nconnect_retry = \"1s\"\nfamilies = [\"ipv4\"]\n\
-         bfd = {{ transmit = \"300ms\", receive = \"300ms\", multiplier = 10 }}\n\
+         bfd = {{ transmit = \"1s\", receive = \"1s\", multiplier = 20 }}\n\
          [admin]\nsocket = \"off\"\nlisten = [\"127.0.0.1:{ADMIN_PORT}\"]\n\
          [[admin.token]]\nid = \"olga\"\nrole = \"operator\"\ntoken_file = \"operator\"\n\
          [[admin.token]]\nid = \"victor\"\nrole = \"viewer\"\ntoken_file = \"viewer\"\n"
@@ -64,7 +64,7 @@ fn bird(lab: &Lab, folder: &Path) -> Result<Running, Missing> {
         "log stderr all;\nrouter id {CLIENT_V4};\nprotocol device {{ }}\nprotocol bfd {{ }}\nprotocol bgp relay {{\n\
          local {CLIENT_V4} as {ROUTER_ASN}; neighbor {RELAY_V4} as {RELAY_ASN}; passive on; hold time 90;\n\
          connect delay time 1; error wait time 1, 2;\n\
-         bfd {{ min rx interval 300 ms; min tx interval 300 ms; multiplier 10; }};\n\
+         bfd {{ min rx interval 1 s; min tx interval 1 s; multiplier 20; }};\n\
          ipv4 {{ import all; export none; }}; }}\n"
     );
     fs::write(&file, text).unwrap();
