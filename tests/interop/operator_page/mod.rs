@@ -66,10 +66,11 @@ fn told<T>(process: &mut Running, found: impl Fn(&Value) -> Option<T>) -> T {
 fn wait_until_up(relay: &mut Running) {
     let up = wait_for(Duration::from_secs(60), || {
         assert!(relay.status().is_none(), "the relay has ended:\n{}", relay.output());
-        [("udp", PORT), ("tcp", ADMIN_PORT)]
-            .iter()
-            .all(|(table, port)| has_listener(relay.id(), table, *port))
-            .then_some(())
+        // Until it is the relay, the process stands in the namespace of all, where another relay may listen.
+        let program = std::fs::read_link(format!("/proc/{}/exe", relay.id())).unwrap_or_default();
+        let mut wanted = [("udp", PORT), ("tcp", ADMIN_PORT)].into_iter();
+        let listens = wanted.all(|(table, port)| has_listener(relay.id(), table, port));
+        (program == Path::new(env!("CARGO_BIN_EXE_tern")) && listens).then_some(())
     });
     assert!(up.is_some(), "the relay does not listen:\n{}", relay.output());
 }
