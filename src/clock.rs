@@ -5,6 +5,8 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::time::{Now, Time, UnixTime};
 
 /// The origin of [`Time`] lies this long before the first reading, so that "some minutes ago" is never
@@ -55,6 +57,14 @@ impl Clock {
         let since_1970 = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let now = Now { time: self.time(instant), unix: UnixTime(since_1970.as_secs()) };
         Reading { now, unix_nanos: nanos(since_1970) }
+    }
+
+    /// The kernel's monotonic clock in microseconds, for other processes: each has an origin of its own for anything else.
+    #[must_use]
+    pub fn kernel_micros() -> u64 {
+        let time = clock_gettime(ClockId::Monotonic);
+        let (seconds, nanos) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
+        seconds.unwrap_or(0) * 1_000_000 + nanos.unwrap_or(0) / 1_000
     }
 
     /// The same point as the standard library has it: for crates that want an [`Instant`]. A time before

@@ -24,10 +24,14 @@ pub(super) struct PreparedPeers {
     next: Option<NextPeers>,
 }
 
-/// Opens what there is to open; nothing if there are no such calls. The server's settings have to admit them:
-/// see [`PreparedPeers::probe`].
-pub(super) fn prepare(config: &Config, peers: Option<&Arc<EchoPeers>>) -> Result<PreparedPeers, Failure> {
-    if !config.wants_self_test() {
+/// Opens what there is to open; nothing if there are no such calls among the checks, and no `others`. The server's settings
+/// have to admit them: see [`PreparedPeers::probe`].
+pub(super) fn prepare(
+    config: &Config,
+    peers: Option<&Arc<EchoPeers>>,
+    others: bool,
+) -> Result<PreparedPeers, Failure> {
+    if !config.wants_self_test() && !others {
         return Ok(PreparedPeers { peers: peers.cloned(), next: None });
     }
     let addresses = config.relay_addresses();

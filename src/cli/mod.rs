@@ -25,6 +25,7 @@ mod reload;
 mod remote;
 mod run;
 mod signals;
+mod supervisor;
 mod table;
 mod warnings;
 mod watching;

@@ -92,6 +92,13 @@ impl Relay {
 
     /// Reads the configuration again. One that is wrong changes nothing.
     fn reload(&mut self, order: ReloadOrder, by: &str) -> Result<ReloadReport, Refusal> {
+        self.supervisor.reloading();
+        let outcome = self.read_again(order, by);
+        self.supervisor.reloaded();
+        outcome
+    }
+
+    fn read_again(&mut self, order: ReloadOrder, by: &str) -> Result<ReloadReport, Refusal> {
         if self.reloads.pending.is_some() && !order.dry_run {
             let text = "a reload waits to be confirmed: confirm it or undo it first";
             return Err(Refusal::Pointless(text.to_owned()));
@@ -158,7 +165,7 @@ impl Relay {
     /// Goes on with another configuration, of which nothing needs a restart. What can be refused comes first, on copies: a
     /// reload that is refused has changed nothing.
     fn apply(&mut self, next: Config, secrets: Secrets) -> Result<(), String> {
-        let peers = announcing::prepare(&next, self.peers.as_ref()).map_err(|failure| failure.text)?;
+        let peers = announcing::prepare(&next, self.peers.as_ref(), false).map_err(|failure| failure.text)?;
         let process =
             Process { addresses: machine::all_addresses(), probe: peers.probe(), ..self.process.clone() };
         let announced = next.speaker_settings(&secrets.passwords);

@@ -24,6 +24,7 @@ use super::operators::{self, Operators};
 use super::pages::{announce, page_addresses, serve_pages};
 use super::reload::Reloads;
 use super::signals::Signals;
+use super::supervisor::Supervisor;
 use super::warnings::{log_problems, warn_of_foreign_addresses, warn_of_small_buffers};
 use super::watching::Watching;
 use crate::clock::Clock;
@@ -89,6 +90,8 @@ pub(super) struct Relay {
     pub(super) operators: Operators,
     /// Looks at all of it.
     pub(super) watching: Watching,
+    /// Who has started it.
+    pub(super) supervisor: Supervisor,
     /// Tells the neighbours how the relay is; before the server, since they must hear of its end before.
     announcing: Option<Announcing>,
     /// Whom the self-test calls.
@@ -123,7 +126,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let metrics = bind_metrics(&config)?;
     let records = record_sink(&config)?;
     let admin = operators::bind(&config)?;
-    let peers = announcing::prepare(&config, None)?;
+    let supervisor = Supervisor::from_environment();
+    let peers = announcing::prepare(&config, None, supervisor.wants_calls(&config))?;
     let process = Process { probe: peers.probe(), ..new_process(&pages)? };
     let announced = config.speaker_settings(&secrets.passwords);
     let tokens = secrets.tokens.clone();
@@ -163,6 +167,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         let announcing = announced
             .map(|settings| Announcing::start(settings, &server, peers.as_ref(), &operators.operations))
             .transpose()?;
+        let announcer = announcing.as_ref().map(|_| Arc::clone(&operators.operations));
+        supervisor.attend(&config, &server, peers.as_ref(), watching.watch(), announcer)?;
         let relay = Relay {
             sources,
             config,
@@ -174,6 +180,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
             reloads: Reloads::default(),
             operators,
             watching,
+            supervisor,
             announcing,
             peers,
             server,
@@ -214,6 +221,7 @@ impl Relay {
             }
         }
         tracing::info!("the relay stops");
+        self.supervisor.stopping();
         if let Some(announcing) = self.announcing.take() {
             // Calls go on meanwhile.
             announcing.withdraw(async || signals.hurry().await).await;
@@ -389,6 +397,7 @@ pub(super) mod tests {
             reloads: Reloads::default(),
             operators,
             watching,
+            supervisor: Supervisor::default(),
             announcing,
             peers,
             server,

@@ -4,6 +4,8 @@ use super::health::{Enabled, OwnProbe, Pace};
 use super::{Config, Neighbor, Password};
 use crate::announce;
 use crate::announce::health::{self, CheckSettings};
+use crate::engine::Redirect;
+use crate::route::ListenerId;
 use crate::speaker::checks::{CheckKind, SelfTest};
 use crate::speaker::{self, BfdSettings, HookSettings, NeighborSockets, SecretKey};
 use crate::wire::bgp::Prefix;
@@ -47,6 +49,23 @@ impl Config {
     #[must_use]
     pub fn wants_self_test(&self) -> bool {
         self.has_checks() && self.health.self_test.enabled
+    }
+
+    /// Calls through each listener, transport and worker for a relay whose health is not looked at: they are to come through
+    /// once, before anybody is told that it serves. None if there are checks that say so, or if there are to be none; none
+    /// through a listener that sends every call elsewhere.
+    #[must_use]
+    pub fn start_tests(&self) -> Vec<(CheckSettings, CheckKind)> {
+        if self.has_checks() || self.health.enabled == Enabled::Off {
+            return Vec::new();
+        }
+        let serves = |listener: ListenerId| {
+            let listener = self.listener.get(usize::from(listener.0));
+            listener.is_some_and(|listener| listener.redirect != Redirect::Always)
+        };
+        let mut tests = self.self_tests();
+        tests.retain(|(_, kind)| matches!(kind, CheckKind::SelfTest(test) if serves(test.listener)));
+        tests
     }
 
     fn has_checks(&self) -> bool {

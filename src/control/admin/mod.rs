@@ -46,6 +46,7 @@ pub use explain::ExplainQuery;
 pub use operations::{CredentialWish, DrainWish, LogWish, ReloadWish, VerifyWish};
 pub use orders::{Order, Orders, ReloadOrder, Reply};
 pub use probes::Readiness;
+pub(crate) use probes::any_beats;
 pub use remote::{TlsFault, tls_config};
 pub use report::*;
 pub use routes::{AuditLog, Desk, Me};

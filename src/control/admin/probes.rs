@@ -64,7 +64,7 @@ pub(super) async fn ready(State(desk): State<Desk>) -> Response {
 }
 
 /// Whether any of them does. A test's relay without workers lives.
-async fn any_beats(hearts: &[Heart]) -> bool {
+pub(crate) async fn any_beats(hearts: &[Heart]) -> bool {
     let asked: Vec<_> = hearts.iter().map(|heart| (heart, heart.ask())).collect();
     let mut waited = Duration::ZERO;
     while !asked.is_empty() && !asked.iter().any(|(heart, question)| heart.answered(*question)) {
