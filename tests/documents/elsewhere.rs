@@ -8,8 +8,18 @@ use crate::process::find_program;
 use crate::skip::{Missing, need};
 
 /// Programs of clouds and init systems that a machine which tests the relay need not have.
-const FOREIGN: [&str; 9] =
-    ["apt-get", "systemctl", "journalctl", "terraform", "aws", "gcloud", "kubectl", "docker", "podman"];
+const FOREIGN: [&str; 10] = [
+    "apt-get",
+    "systemctl",
+    "systemd-sysusers",
+    "journalctl",
+    "terraform",
+    "aws",
+    "gcloud",
+    "kubectl",
+    "docker",
+    "podman",
+];
 
 /// The commands of a block: lines that go on are joined, comments, assignments and what is behind a pipe are left out.
 fn commands(text: &str) -> Vec<String> {
