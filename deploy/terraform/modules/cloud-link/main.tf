@@ -84,7 +84,7 @@ resource "google_compute_external_vpn_gateway" "this" {
   }
 }
 
-# Of its own, as a router of router appliances takes no tunnels. It tells AWS of the subnets and of the covering range; of the announced
+# Of its own, so that it advertises what the relays' router does not. It tells AWS of the subnets and of the covering range; of the announced
 # addresses themselves it does when the hub passes routes on.
 resource "google_compute_router" "this" {
   project = var.core.project

@@ -8,7 +8,7 @@ resource "google_monitoring_alert_policy" "bgp" {
   conditions {
     display_name = "session down for a minute"
     condition_threshold {
-      filter          = "resource.type = \"gce_router\" AND metric.type = \"router.googleapis.com/bgp/session_up\" AND metadata.system_labels.name = starts_with(\"${var.fleet}-\")"
+      filter          = "resource.type = \"gce_router\" AND metric.type = \"router.googleapis.com/bgp/session_up\" AND metric.labels.bgp_peer_name = starts_with(\"${var.fleet}-\")"
       comparison      = "COMPARISON_LT"
       threshold_value = 1
       duration        = "60s"
@@ -35,7 +35,7 @@ resource "google_monitoring_alert_policy" "routes" {
     content {
       display_name = conditions.key
       condition_threshold {
-        filter          = "resource.type = \"gce_router\" AND metric.type = \"router.googleapis.com/bgp/received_routes_count\" AND resource.labels.region = \"${conditions.key}\" AND metadata.system_labels.name = starts_with(\"${var.fleet}-${conditions.key}-relays\")"
+        filter          = "resource.type = \"gce_router\" AND metric.type = \"router.googleapis.com/bgp/received_routes_count\" AND metric.labels.bgp_peer_name = starts_with(\"${var.fleet}-${conditions.key}-\")"
         comparison      = "COMPARISON_LT"
         threshold_value = 1
         duration        = "60s"
