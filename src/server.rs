@@ -41,6 +41,7 @@ pub use bind::{LISTENER_BUFFER, ListenerBuffers};
 pub use calls::Calls;
 pub use crew::DeadWorker;
 use crew::{Deaths, Running};
+pub use ports::port_families;
 
 /// More would not fit the byte that names a worker in tokens, with room to spare.
 const WORKERS_MAX: u8 = 64;

@@ -115,20 +115,25 @@ fn compare(path: &str, old: &Value, new: &Value, changes: &mut Vec<Change>) {
             }
         }
         (old, new) if old != new => {
-            changes.push(Change { key: path.to_owned(), effect: effect(path) });
+            changes.push(Change { key: path.to_owned(), effect: Effect::of(path) });
         }
         (_, _) => {}
     }
 }
 
-fn effect(path: &str) -> Effect {
-    let is =
-        |key: &str| path == key || path.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
-    let fixed = FIXED.iter().any(|key| is(key))
-        || path == "listener"
-        || (path.starts_with("listener[")
-            && path.split_once("].").is_some_and(|(_, key)| FIXED_OF_LISTENER.contains(&key)));
-    if fixed { Effect::NeedsRestart } else { Effect::AtOnce }
+impl Effect {
+    /// Of a change at `path`, in the notation of [`Change::key`].
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        let is = |key: &str| {
+            path == key || path.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']))
+        };
+        let fixed = FIXED.iter().any(|key| is(key))
+            || path == "listener"
+            || (path.starts_with("listener[")
+                && path.split_once("].").is_some_and(|(_, key)| FIXED_OF_LISTENER.contains(&key)));
+        if fixed { Self::NeedsRestart } else { Self::AtOnce }
+    }
 }
 
 #[cfg(test)]

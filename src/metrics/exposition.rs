@@ -48,6 +48,7 @@ pub trait More: Send + Sync + 'static {
 pub struct Exposition {
     registry: Registry,
     names: Vec<&'static str>,
+    families: Vec<&'static Family>,
 }
 
 impl Exposition {
@@ -76,14 +77,21 @@ impl Exposition {
             families().into_iter().chain(more.iter().flat_map(|more| more.families())).collect();
         let descriptions = families.iter().map(|family| family.describe()).collect::<Result<_, _>>()?;
         let names = families.iter().map(|family| family.name).collect();
-        registry.register(Box::new(Workers { workers, started, more, families, descriptions }))?;
-        Ok(Self { registry, names })
+        let collector = Workers { workers, started, more, families: families.clone(), descriptions };
+        registry.register(Box::new(collector))?;
+        Ok(Self { registry, names, families })
     }
 
     /// What may stand on the page: the names of all families, whether there is anything of them or not.
     #[must_use]
     pub fn names(&self) -> &[&'static str] {
         &self.names
+    }
+
+    /// The same as families: what each is, and by what it is labelled.
+    #[must_use]
+    pub fn families(&self) -> &[&'static Family] {
+        &self.families
     }
 
     /// The page, in the text format of Prometheus.

@@ -41,6 +41,34 @@ impl Family {
         Self { name, help, kind: Kind::Gauge, labels }
     }
 
+    /// What it is called.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it counts or measures.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        self.help
+    }
+
+    /// "counter", "gauge" or "histogram".
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+
+    /// The names of its labels.
+    #[must_use]
+    pub const fn labels(&self) -> &'static [&'static str] {
+        self.labels
+    }
+
     pub(super) const fn histogram(
         name: &'static str,
         labels: &'static [&'static str],

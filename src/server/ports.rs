@@ -20,6 +20,12 @@ static FREE: Family = Family::gauge(
     "Ports of relayed addresses that nobody has, by address family.",
 );
 
+/// What [`Server::ports`] shows.
+#[must_use]
+pub fn port_families() -> [&'static Family; 2] {
+    [&ALL, &FREE]
+}
+
 /// The ports of a relay.
 #[derive(Debug)]
 struct Ports {
@@ -29,7 +35,7 @@ struct Ports {
 
 impl More for Ports {
     fn families(&self) -> Vec<&'static Family> {
-        vec![&ALL, &FREE]
+        port_families().to_vec()
     }
 
     fn add(&self, sums: &mut Sums) {

@@ -43,6 +43,7 @@ pub use answer::{ErrorReport, ErrorText};
 pub use audit::AuditEntry;
 pub use caller::{Caller, LocalPeer, Peer, RemotePeer};
 pub use explain::ExplainQuery;
+pub use openapi::openapi_text;
 pub use operations::{CredentialWish, DrainWish, LogWish, ReloadWish, VerifyWish};
 pub use orders::{Order, Orders, ReloadOrder, Reply};
 pub use probes::Readiness;

@@ -75,11 +75,12 @@ fn log_out() {}
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "probes", responses((status = 200, content_type = "application/json")))]
 pub(super) async fn document() -> Response {
-    ([(CONTENT_TYPE, "application/json")], text()).into_response()
+    ([(CONTENT_TYPE, "application/json")], openapi_text()).into_response()
 }
 
-/// It is made once.
-fn text() -> &'static str {
+/// The document as `/openapi.json` answers it; it is made once.
+#[must_use]
+pub fn openapi_text() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| Document::openapi().to_json().unwrap_or_default())
 }
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn every_route_stands_in_the_document_and_the_other_way_round() {
-        let document: Value = serde_json::from_str(text()).unwrap();
+        let document: Value = serde_json::from_str(openapi_text()).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         let mut described = BTreeSet::new();
         for (path, methods) in document["paths"].as_object().unwrap() {
@@ -113,9 +114,9 @@ mod tests {
 
     #[test]
     fn every_type_that_it_names_is_in_it() {
-        let document: Value = serde_json::from_str(text()).unwrap();
+        let document: Value = serde_json::from_str(openapi_text()).unwrap();
         let schemas = document["components"]["schemas"].as_object().unwrap();
-        let mut rest = text();
+        let mut rest = openapi_text();
         let mut named = 0;
         while let Some(at) = rest.find("\"#/components/schemas/") {
             rest = &rest[at + 22..];
