@@ -150,11 +150,10 @@ fn kind(schema: &Value) -> String {
     if !words.is_empty() {
         return words.join(", ");
     }
-    let types: Vec<&str> = match get(schema, &["type"]) {
-        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
-        one => one.as_str().into_iter().collect(),
-    };
-    let named = types.into_iter().map(|kind_name| match kind_name {
+    let said = get(schema, &["type"]);
+    let one = std::slice::from_ref(said);
+    let types = said.as_array().map_or(one, Vec::as_slice).iter().filter_map(Value::as_str);
+    let named = types.map(|kind_name| match kind_name {
         "array" => format!("list of {}", kind(get(schema, &["items"]))),
         "object" if get(schema, &["additionalProperties"]).is_object() => {
             format!("map of {}", kind(get(schema, &["additionalProperties"])))

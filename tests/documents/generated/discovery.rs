@@ -224,10 +224,8 @@ impl Defaults {
 fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     path.split('.').try_fold(value, |value, key| {
         let value = value.get(key)?;
-        match value {
-            Value::Array(items) if items.first().is_some_and(Value::is_object) => items.first(),
-            _ => Some(value),
-        }
+        let first = value.as_array().and_then(|items| items.first());
+        Some(first.filter(|item| item.is_object()).unwrap_or(value))
     })
 }
 
