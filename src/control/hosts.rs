@@ -6,7 +6,7 @@ use std::net::IpAddr;
 /// Names and addresses of this machine. Loopback goes without saying.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
-    /// Names, compared without regard to case.
+    /// Names, compared without regard to case; addresses among them are as good as those below.
     pub names: Vec<String>,
     /// Addresses.
     pub addresses: Vec<IpAddr>,
@@ -21,13 +21,18 @@ impl Hosts {
             None => host.rsplit_once(':').map_or(host, |(name, _port)| name),
         };
         match name.parse::<IpAddr>() {
-            Ok(ip) => ip.is_loopback() || self.addresses.contains(&ip),
+            Ok(ip) => ip.is_loopback() || self.addresses.contains(&ip) || self.names.iter().any(is(ip)),
             Err(_) => {
                 name.eq_ignore_ascii_case("localhost")
                     || self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
             }
         }
     }
+}
+
+/// Whether somebody has written this address where names are.
+fn is(ip: IpAddr) -> impl Fn(&String) -> bool {
+    move |name| name.trim_matches(['[', ']']).parse() == Ok(ip)
 }
 
 #[cfg(test)]
@@ -37,7 +42,7 @@ mod tests {
     #[test]
     fn only_names_of_this_machine_are_hosts() {
         let hosts = Hosts {
-            names: vec!["relay.local".into()],
+            names: vec!["relay.local".into(), "198.51.100.7".into(), "[2001:DB8::a:7]".into()],
             addresses: vec!["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
         };
         for host in [
@@ -48,6 +53,8 @@ mod tests {
             "192.0.2.7",
             "[2001:db8::7]:1",
             "relay.local:8478",
+            "198.51.100.7:8478",
+            "[2001:db8::a:7]:8478",
         ] {
             assert!(hosts.know(host), "{host}");
         }
@@ -56,6 +63,7 @@ mod tests {
             "evil.example",
             "evil.example:8478",
             "192.0.2.8:8478",
+            "198.51.100.70",
             "localhost.evil.example",
             "[2001:db8::8]:1",
         ] {
