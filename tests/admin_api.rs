@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "support/caller.rs"]
+mod caller;
 #[path = "support/process.rs"]
 #[allow(dead_code, reason = "it serves other tests too, which need more of it")]
 mod process;
@@ -14,9 +16,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use caller::Caller;
 use process::{Running, leashed, wait_for};
 use serde_json::{Value, json};
-use tern::wire::stun::{AttributeType, Class, Message, Method, TransactionId, Writer, long_term_key_md5};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -204,51 +206,10 @@ fn a_credential_is_made_and_judged_as_the_relay_would() {
     assert_eq!(log["entries"].as_array().unwrap().len(), 3);
 }
 
-/// A client with an allocation.
-struct Client {
-    socket: UdpSocket,
-}
-
-impl Client {
-    fn allocate(port: u16, username: &str, password: &str) -> Self {
-        const REALM: &str = "tern";
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.connect(("127.0.0.1", port)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let ask = |nonce: Option<&[u8]>| {
-            let mut bytes = Vec::new();
-            let id = TransactionId([u8::from(nonce.is_some()); 12]);
-            let mut writer = Writer::new(&mut bytes, Class::Request, Method::ALLOCATE, id);
-            writer.requested_transport(17);
-            if let Some(nonce) = nonce {
-                writer.attribute(AttributeType::USERNAME, username.as_bytes());
-                writer.attribute(AttributeType::REALM, REALM.as_bytes());
-                writer.attribute(AttributeType::NONCE, nonce);
-                writer.integrity(&long_term_key_md5(
-                    username.as_bytes(),
-                    REALM.as_bytes(),
-                    password.as_bytes(),
-                ));
-            }
-            writer.finish().unwrap();
-            socket.send(&bytes).unwrap();
-            let mut answer = vec![0; 2048];
-            let count = socket.recv(&mut answer).unwrap();
-            answer.truncate(count);
-            answer
-        };
-        let challenge = ask(None);
-        let nonce = Message::parse(&challenge).unwrap().nonce().unwrap().to_vec();
-        let answer = ask(Some(&nonce));
-        assert_eq!(Message::parse(&answer).unwrap().class(), Class::Success);
-        Self { socket }
-    }
-}
-
 /// An allocation of Alice's, for as long as it is refreshed: its client's socket.
-fn allocate(relay: &Relay) -> Client {
+fn allocate(relay: &Relay) -> Caller {
     let (_, made) = relay.ask("POST /v1/credentials", r#"{"user": "alice"}"#);
-    Client::allocate(relay.port, made["username"].as_str().unwrap(), made["password"].as_str().unwrap())
+    Caller::allocate(relay.port, made["username"].as_str().unwrap(), made["password"].as_str().unwrap())
 }
 
 #[test]

@@ -8,6 +8,8 @@
 
 mod api;
 mod authority;
+#[path = "../support/caller.rs"]
+mod caller;
 mod chromium;
 mod coturn;
 #[path = "../support/dice.rs"]
