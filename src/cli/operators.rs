@@ -10,8 +10,8 @@ use super::run::start_failure;
 use crate::config::{AdminPath, Config};
 use crate::control::Hosts;
 use crate::control::admin::{
-    Access, AdminSocket, AnnouncerOperations, Calls, Client, Desk, Orders, Parts, SocketFault, Token,
-    serve_admin, serve_remote, tls_config,
+    Access, AdminSocket, AnnouncerOperations, Calls, Client, Desk, Orders, Parts, SocketFault, SocketFile,
+    Tls, Token, serve_admin, serve_remote,
 };
 use crate::control::watch::Watch;
 use crate::metrics::{About, CallDetail, CallRows, SessionId, Silence, Story};
@@ -24,6 +24,14 @@ use crate::server::{self, Server};
 pub(super) struct Opened {
     socket: Option<AdminSocket>,
     remote: Vec<TcpListener>,
+    tls: Option<(Arc<CertStore>, Arc<Tls>)>,
+}
+
+impl Opened {
+    /// The certificate that operators are shown, if it is one of their own.
+    pub(super) fn certificate(&self) -> Option<&Arc<CertStore>> {
+        self.tls.as_ref().map(|(certificate, _)| certificate)
+    }
 }
 
 /// What operators reach the relay through.
@@ -31,7 +39,8 @@ pub(super) struct Operators {
     /// Asks the announcer in their name.
     pub(super) operations: Arc<AnnouncerOperations>,
     desk: Desk,
-    certificate: Option<Arc<CertStore>>,
+    file: Option<SocketFile>,
+    tls: Option<(Arc<CertStore>, Arc<Tls>)>,
     watch: Arc<Watch>,
 }
 
@@ -41,7 +50,18 @@ pub(super) fn bind(config: &Config) -> Result<Opened, Failure> {
         TcpListener::bind(address).map_err(|error| start_failure(&server::refuse(*address, "TCP", error)))
     };
     let remote = config.admin.listen.iter().map(bind).collect::<Result<_, _>>()?;
-    Ok(Opened { socket: bind_socket(config)?, remote })
+    Ok(Opened { socket: bind_socket(config)?, remote, tls: load_tls(config)? })
+}
+
+fn load_tls(config: &Config) -> Result<Option<(Arc<CertStore>, Arc<Tls>)>, Failure> {
+    let (Some(chain), Some(key)) = (&config.admin.certificate_file, &config.admin.key_file) else {
+        return Ok(None);
+    };
+    let certificate = CertStore::load(&config.resolve(chain), &config.resolve(key));
+    let certificate = certificate.context("admin.certificate_file")?;
+    let authorities = config.admin.client_ca_file.as_ref().map(|path| config.resolve(path));
+    let tls = Tls::load(Arc::clone(&certificate), authorities).context("admin.client_ca_file")?;
+    Ok(Some((certificate, tls)))
 }
 
 /// A relay that was not told where starts without it if it cannot be had, and a development relay has none then.
@@ -51,8 +71,8 @@ fn bind_socket(config: &Config) -> Result<Option<AdminSocket>, Failure> {
     if config.development.is_some() && !config.admin.is_written {
         return Ok(None);
     }
-    let group = config.admin.group.as_ref().or(config.admin.viewers.as_ref()).map(|group| group.number);
-    match AdminSocket::bind(path, group) {
+    let group = config.admin.group.as_ref().map(|group| group.number);
+    match AdminSocket::bind(path, group, config.admin.viewers.is_some()) {
         Ok(socket) => Ok(Some(socket)),
         Err(fault) if config.admin.is_written => Err(failure(&fault)),
         Err(fault) if config.bgp.neighbor.is_empty() => {
@@ -73,6 +93,8 @@ fn failure(fault: &SocketFault) -> Failure {
 /// Who is let in from now on.
 fn access(config: &Config, tokens: Vec<Token>, addresses: &[IpAddr]) -> Access {
     let admin = &config.admin;
+    // Behind a 1:1 NAT nobody outside knows another.
+    let externals = config.relay_addresses().into_iter().map(|relay| relay.external);
     let listening = admin.listen.iter().map(std::net::SocketAddr::ip).filter(|ip| !ip.is_unspecified());
     Access {
         viewers: admin.viewers.as_ref().map(|group| group.number),
@@ -84,7 +106,7 @@ fn access(config: &Config, tokens: Vec<Token>, addresses: &[IpAddr]) -> Access {
             .collect(),
         hosts: Hosts {
             names: admin.names.clone(),
-            addresses: listening.chain(addresses.iter().copied()).collect(),
+            addresses: listening.chain(addresses.iter().copied()).chain(externals).collect(),
         },
         ..Access::with_group(admin.group.as_ref().map(|group| group.number))
     }
@@ -121,26 +143,15 @@ pub(super) fn serve(
     };
     let desk = Desk::new(parts);
     desk.set_engine(Arc::clone(&server.settings().engine), urls(config));
+    let file = opened.socket.as_ref().map(|socket| socket.file().clone());
     if let Some(socket) = opened.socket {
         tokio::spawn(serve_admin(socket, &desk).context("cannot serve the admin socket")?);
     }
-    let certificate = match (&config.admin.certificate_file, &config.admin.key_file) {
-        (Some(chain), Some(key)) => Some(
-            CertStore::load(&config.resolve(chain), &config.resolve(key))
-                .context("admin.certificate_file")?,
-        ),
-        _ => None,
-    };
-    let authorities = config.admin.client_ca_file.as_ref().map(|path| config.resolve(path));
     for listener in opened.remote {
-        let tls = certificate
-            .as_ref()
-            .map(|store| tls_config(Arc::clone(store), authorities.as_deref()))
-            .transpose()
-            .context("admin.client_ca_file")?;
+        let tls = opened.tls.as_ref().map(|(_, tls)| Arc::clone(tls));
         tokio::spawn(serve_remote(listener, tls, &desk).context("cannot serve operators")?);
     }
-    Ok(Operators { operations, desk, certificate, watch: Arc::clone(watch) })
+    Ok(Operators { operations, desk, file, tls: opened.tls, watch: Arc::clone(watch) })
 }
 
 impl Operators {
@@ -148,6 +159,22 @@ impl Operators {
     pub(super) fn reload(&self, config: &Config, tokens: Vec<Token>, addresses: &[IpAddr], server: &Server) {
         self.desk.set_access(access(config, tokens, addresses));
         self.desk.set_engine(Arc::clone(&server.settings().engine), urls(config));
+        let opened = self.file.as_ref().map(|file| file.open_to_all(config.admin.viewers.is_some()));
+        if let Some(Err(error)) = opened {
+            tracing::error!(%error, "the admin socket stays open to whom it was open before");
+        }
+        self.look_at_authorities();
+    }
+
+    /// Who has lost an authority's word loses what it was good for.
+    pub(super) fn look_at_authorities(&self) {
+        match self.tls.as_ref().map(|(_, tls)| tls.reload_if_changed()) {
+            None | Some(Ok(false)) => {}
+            Some(Ok(true)) => tracing::info!("admin.client_ca_file has changed and is used from now on"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "admin.client_ca_file has changed and cannot be used; the old authorities stay");
+            }
+        }
     }
 
     /// Whether the relay is being emptied.
@@ -156,8 +183,8 @@ impl Operators {
     }
 
     /// The certificate of the listeners, if there is one of their own.
-    pub(super) const fn certificate(&self) -> Option<&Arc<CertStore>> {
-        self.certificate.as_ref()
+    pub(super) fn certificate(&self) -> Option<&Arc<CertStore>> {
+        self.tls.as_ref().map(|(certificate, _)| certificate)
     }
 }
 

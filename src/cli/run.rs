@@ -158,7 +158,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         if announced.is_some() {
             operations.expect();
         }
-        let watching = Watching::start(&config, &server, &operations);
+        let watching = Watching::start(&config, &server, &operations, &admin);
         serve_metrics(&server, watching.watch(), metrics)?;
         let (orders, inbox) = Orders::new();
         let asked = (operations, watching.watch(), orders);
@@ -252,6 +252,7 @@ impl Relay {
     }
 
     pub(super) fn look_at_certificates(&self) {
+        self.operators.look_at_authorities();
         let own = self.operators.certificate().map(|store| store.reload_if_changed());
         for outcome in self.server.reload_certificates().into_iter().chain(own) {
             match outcome {
@@ -383,7 +384,7 @@ pub(super) mod tests {
         let opened = operators::Opened::default();
         let (orders, inbox) = Orders::new();
         let operations = operators::operations(&server);
-        let watching = Watching::start(&config, &server, &operations);
+        let watching = Watching::start(&config, &server, &operations, &opened);
         let asked = (operations, watching.watch(), orders);
         let operators = operators::serve(opened, &config, Vec::new(), &[], &server, asked).unwrap();
         let relay = Relay {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::operators::Opened;
 use crate::config::Config;
 use crate::control::admin::AnnouncerOperations;
 use crate::control::watch::{CallLook, Figures, Sources, Watch};
@@ -28,13 +29,18 @@ pub(super) struct Watching {
 
 impl Watching {
     /// Watches a relay from here on, on the current runtime.
-    pub(super) fn start(config: &Config, server: &Server, announcer: &Arc<AnnouncerOperations>) -> Self {
+    pub(super) fn start(
+        config: &Config,
+        server: &Server,
+        announcer: &Arc<AnnouncerOperations>,
+        operators: &Opened,
+    ) -> Self {
         let present = Arc::new(ArcSwap::from_pointee(Present::of(config, server)));
         let (announcer, calls, shared) = (Arc::clone(announcer), server.calls(), server.shared());
         let (limits, marks) = (Arc::clone(&present), Arc::clone(&present));
         let sources = Sources {
             workers: server.metrics(),
-            certificates: server.certificates().to_vec(),
+            certificates: server.certificates().iter().chain(operators.certificate()).cloned().collect(),
             room: Arc::new(move || shared.room(&limits.load().engine)),
             announcer: Arc::new(move || announcer.standing()),
             calls: Arc::new(move || {

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::problem::{Place, Problems};
 use super::{Auth, Config, Listener, Neighbor, NonceKey, OauthKey, SharedSecret};
 use crate::clock::Clock;
-use crate::control::admin::{Role, Token, tls_config};
+use crate::control::admin::{Role, Tls, Token};
 use crate::engine::auth::{self, Credentials, FleetKey, TokenKey, TokenKeys, Users};
 use crate::net::certs::CertStore;
 use crate::route::Transport;
@@ -99,7 +99,7 @@ fn read_admin(config: &Config, problems: &mut Problems) -> Vec<Token> {
         let place = &admin.certificate_place;
         if let Some(store) = check_pair(&config.resolve(chain), &config.resolve(key), place, problems)
             && let Some(authorities) = &admin.client_ca_file
-            && let Err(fault) = tls_config(store, Some(&config.resolve(authorities)))
+            && let Err(fault) = Tls::load(store, Some(config.resolve(authorities)))
         {
             problems.error(place, format!("admin.client_ca_file: {fault}"));
         }

@@ -1,79 +1,227 @@
-//! Connections of those who watch: few at a time, and none that is silent for long.
+//! Connections of those who watch: few at a time, none that is silent for long, and none that keeps others out.
 //!
-//! Whoever reaches a listener of the control plane can open connections and say nothing. Beyond a number no more are
-//! accepted until one ends, and one that moves no byte for a while is ended.
+//! Whoever reaches a listener of the control plane can open connections and say nothing, or speak so slowly that it comes
+//! to the same. A request's head, and a handshake before it, must be there within seconds; a connection that moves
+//! no byte for a while is ended. Where there is no room, a newcomer takes the place of one that has not said who it is, the oldest of
+//! the source that has the most of them: whoever floods shuts out himself.
 
+use std::convert::Infallible;
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
+use tower_service::Service;
 
 /// Connections at a time.
 const CONNECTIONS: usize = 64;
-/// Prometheus asks more often, and opens a new connection where it does not.
+/// Of one source, of those that have not said who they are.
+const STRANGERS: usize = 16;
+/// Until a request's head is there, the handshake included; between two requests, too.
+const HEAD: Duration = Duration::from_secs(10);
+/// Bytes of a request's head.
+const HEAD_MAX: usize = 64 * 1024;
+/// Without a byte, while a request is answered.
 const SILENCE: Duration = Duration::from_secs(75);
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// A network of one owner.
+    Network(IpAddr),
+    /// A user of this machine, if the kernel knows him.
+    User(Option<u32>),
+}
+
+/// What can say where it comes from.
+pub(super) trait Sourced {
+    fn source(&self) -> Source;
+}
+
+impl Source {
+    /// Whoever has one IPv6 address has 2^64 of them.
+    pub(super) fn of(address: IpAddr) -> Self {
+        Self::Network(match address.to_canonical() {
+            IpAddr::V4(v4) => v4.into(),
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        })
+    }
+}
+
+impl Sourced for TcpStream {
+    fn source(&self) -> Source {
+        // Without an address it has ended already.
+        self.peer_addr().map_or(Source::User(None), |address| Source::of(address.ip()))
+    }
+}
+
+impl Sourced for UnixStream {
+    fn source(&self) -> Source {
+        Source::User(self.peer_cred().ok().map(|credentials| credentials.uid()))
+    }
+}
 
 /// A listener with bounds.
 #[derive(Debug)]
 pub(super) struct Bounded<L> {
     listener: L,
-    room: Arc<Semaphore>,
+    house: Arc<House>,
+    head: Duration,
     silence: Duration,
 }
 
-impl<L: Listener> Bounded<L> {
-    pub(super) fn new(listener: L) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(CONNECTIONS)), silence: SILENCE }
-    }
+/// Who has a connection, in the order of their coming.
+#[derive(Debug, Default)]
+struct House {
+    guests: Mutex<Vec<Guest>>,
+    next: AtomicU64,
 }
 
-impl<L: Listener> Listener for Bounded<L> {
-    type Io = Connection<L::Io>;
-    type Addr = L::Addr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let Ok(place) = Arc::clone(&self.room).acquire_owned().await else {
-            // Nobody closes the semaphore.
-            return std::future::pending().await;
-        };
-        let (stream, from) = Listener::accept(&mut self.listener).await;
-        let connection = Connection {
-            stream,
-            patience: self.silence,
-            silence: Box::pin(sleep(self.silence)),
-            _place: place,
-        };
-        (connection, from)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection that ends when it is silent for too long.
 #[derive(Debug)]
-pub(super) struct Connection<S> {
+struct Guest {
+    number: u64,
+    source: Source,
+    admission: Admission,
+    /// Dropped when the connection is to end.
+    _end: oneshot::Sender<Infallible>,
+}
+
+/// Told of a connection when somebody has said who he is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Admission(Arc<AtomicBool>);
+
+impl Admission {
+    /// From now on no stranger takes its place.
+    pub(super) fn grant(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_granted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl House {
+    fn enter(self: &Arc<Self>, source: Source) -> Place {
+        let (end, ended) = oneshot::channel();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let admission = Admission::default();
+        let mut guests = self.guests();
+        let strangers = guests.iter().filter(|guest| guest.is_stranger() && guest.source == source);
+        let leaves = if strangers.count() >= STRANGERS {
+            guests.iter().position(|guest| guest.is_stranger() && guest.source == source)
+        } else if guests.len() >= CONNECTIONS {
+            most_crowded(&guests, Guest::is_stranger).or_else(|| most_crowded(&guests, |_| true))
+        } else {
+            None
+        };
+        leaves.map(|place| guests.remove(place));
+        guests.push(Guest { number, source, admission: admission.clone(), _end: end });
+        Place { house: Arc::clone(self), number, admission, ended }
+    }
+
+    fn guests(&self) -> MutexGuard<'_, Vec<Guest>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The oldest of those that are `meant`, of the source that has the most of them.
+fn most_crowded(guests: &[Guest], meant: impl Fn(&Guest) -> bool) -> Option<usize> {
+    let of_source = |source| guests.iter().filter(|guest| guest.source == source && meant(guest)).count();
+    let candidates = guests.iter().enumerate().filter(|(_, guest)| meant(guest));
+    // The last of equal ones is taken; seen from behind that is the oldest.
+    candidates.rev().max_by_key(|(_, guest)| of_source(guest.source)).map(|(place, _)| place)
+}
+
+impl Guest {
+    fn is_stranger(&self) -> bool {
+        !self.admission.is_granted()
+    }
+}
+
+/// A connection's place among the others.
+#[derive(Debug)]
+struct Place {
+    house: Arc<House>,
+    number: u64,
+    admission: Admission,
+    /// Resolves when the place is another's.
+    ended: oneshot::Receiver<Infallible>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.house.guests().retain(|guest| guest.number != self.number);
+    }
+}
+
+impl<L: Listener<Io: Sourced>> Bounded<L> {
+    pub(super) fn new(listener: L) -> Self {
+        Self { listener, house: Arc::default(), head: HEAD, silence: SILENCE }
+    }
+
+    async fn accept(&mut self) -> Connection<L::Io> {
+        let (stream, _) = self.listener.accept().await;
+        let place = self.house.enter(stream.source());
+        Connection { stream, patience: self.silence, silence: Box::pin(sleep(self.silence)), place }
+    }
+
+    /// Serves whoever comes until the future is dropped. `introduce` says of a connection what requests are told of it.
+    pub(super) async fn serve<P>(mut self, router: Router, introduce: impl Fn(&L::Io) -> P)
+    where
+        P: Clone + Send + Sync + 'static,
+    {
+        let mut protocol = http1::Builder::new();
+        protocol.timer(TokioTimer::new()).header_read_timeout(self.head).max_buf_size(HEAD_MAX);
+        loop {
+            let connection = self.accept().await;
+            let (peer, admission) = (introduce(&connection.stream), connection.place.admission.clone());
+            let router = router.clone();
+            let service = service_fn(move |request: Request<Incoming>| {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(ConnectInfo(peer.clone()));
+                request.extensions_mut().insert(admission.clone());
+                let answering: <Router as Service<Request>>::Future = router.clone().call(request);
+                async move { answering.await as Result<Response, Infallible> }
+            });
+            let serving = protocol.serve_connection(TokioIo::new(connection), service);
+            // How a connection ends concerns nobody but its client.
+            tokio::spawn(async move { drop(serving.await) });
+        }
+    }
+}
+
+/// A connection that ends when it is silent for too long, or when its place is wanted.
+#[derive(Debug)]
+struct Connection<S> {
     stream: S,
     patience: Duration,
     silence: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl<S> Connection<S> {
-    /// The socket below.
-    pub(super) const fn socket(&self) -> &S {
-        &self.stream
-    }
-
-    /// Hands on what the socket says. As long as it says nothing, the time runs.
+    /// Hands on what the socket says, unless it is to end. As long as it says nothing, the time runs.
     fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if Pin::new(&mut self.place.ended).poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         if outcome.is_ready() {
             self.silence.set(sleep(self.patience));
             return outcome;
@@ -101,61 +249,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // A socket has always done so; only TLS may wait, for its client.
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        if outcome.is_ready() { outcome } else { self.watch(cx, outcome) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+        if outcome.is_ready() { outcome } else { self.watch(cx, outcome) }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
-
-    use super::*;
-
-    async fn listener(silence: Duration) -> Bounded<TcpListener> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Bounded { silence, ..Bounded::new(listener) }
-    }
-
-    #[tokio::test]
-    async fn what_is_said_comes_through() {
-        let mut listener = listener(SILENCE).await;
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut served, _) = Listener::accept(&mut listener).await;
-        client.write_all(b"ping").await.unwrap();
-        let mut heard = [0; 4];
-        served.read_exact(&mut heard).await.unwrap();
-        served.write_all(&heard).await.unwrap();
-        client.read_exact(&mut heard).await.unwrap();
-        assert_eq!(&heard, b"ping");
-    }
-
-    #[tokio::test]
-    async fn a_silent_connection_ends() {
-        let mut listener = listener(Duration::from_millis(1)).await;
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut served, _) = Listener::accept(&mut listener).await;
-        assert_eq!(served.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
-    }
-
-    #[tokio::test]
-    async fn a_full_house_waits_until_somebody_leaves() {
-        let mut listener = listener(SILENCE).await;
-        let at = listener.local_addr().unwrap();
-        let mut served = Vec::new();
-        let mut clients = Vec::new();
-        for _ in 0..CONNECTIONS {
-            clients.push(TcpStream::connect(at).await.unwrap());
-            served.push(Listener::accept(&mut listener).await);
-        }
-        clients.push(TcpStream::connect(at).await.unwrap());
-        let mut next = Box::pin(Listener::accept(&mut listener));
-        assert!(std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await.is_pending());
-        served.pop();
-        next.await;
-    }
-}
+#[path = "connections_tests.rs"]
+mod tests;

@@ -28,11 +28,7 @@ pub fn serve_metrics(
     listener.set_nonblocking(true)?;
     let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
     let router = Router::new().route("/metrics", get(scrape)).with_state(exposition);
-    let server = axum::serve(listener, router);
-    Ok(async move {
-        // It has no end and no error of its own.
-        drop(server.await);
-    })
+    Ok(listener.serve(router, |_| ()))
 }
 
 async fn scrape(State(exposition): State<Exposition>) -> Response {

@@ -41,6 +41,34 @@ pub struct Client {
     pub role: Role,
 }
 
+/// Whose certificate was shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// All its names.
+    pub names: Vec<String>,
+    /// Its serial number, in hexadecimal digits: what its authority knows it by.
+    pub serial: String,
+}
+
+/// Letters of a name in the audit log.
+const NAME_MAX: usize = 100;
+
+impl Holder {
+    /// One line for the audit log, for somebody who was admitted as `admitted`. Two people of one unit are two.
+    fn describe(&self, admitted: &str) -> String {
+        let own = self.names.iter().find(|name| name.starts_with("CN="));
+        let own = own.map(String::as_str).filter(|own| *own != admitted);
+        let cut = |name: &str| -> String {
+            name.chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect()
+        };
+        let (admitted, serial) = (cut(admitted), &self.serial);
+        match own.map(cut) {
+            Some(own) => format!("certificate {own} ({admitted}, serial {serial})"),
+            None => format!("certificate {admitted} (serial {serial})"),
+        }
+    }
+}
+
 /// Who is let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
@@ -85,8 +113,7 @@ impl Access {
 
     pub(super) fn local(&self, peer: &LocalPeer) -> Option<Caller> {
         let role = self.role_of(peer)?;
-        let who = peer.uid.map_or_else(|| "an unknown user".to_owned(), |uid| format!("uid {uid}"));
-        Some(Caller { who, role, from: String::new(), csrf: None })
+        Some(Caller { who: peer.to_string(), role, from: String::new(), csrf: None })
     }
 
     /// The token with this text. How long it takes does not depend on where it differs.
@@ -105,11 +132,11 @@ impl Access {
     }
 
     /// The most that any of a certificate's names admits to.
-    pub(super) fn certificate(&self, names: &[String]) -> Option<Caller> {
-        let roles = self.clients.iter().filter(|client| names.contains(&client.name)).map(|one| one.role);
-        let role = roles.max()?;
-        let name = names.iter().find(|name| name.starts_with("CN=")).or_else(|| names.first())?;
-        Some(Caller { who: format!("certificate {name}"), role, from: String::new(), csrf: None })
+    pub(super) fn certificate(&self, holder: &Holder) -> Option<Caller> {
+        let admitted = self.clients.iter().filter(|client| holder.names.contains(&client.name));
+        let Client { name, role } = admitted.max_by_key(|client| client.role)?;
+        let who = holder.describe(name);
+        Some(Caller { who, role: *role, from: String::new(), csrf: None })
     }
 }
 
@@ -166,11 +193,18 @@ mod tests {
         let clients = vec![client("OU=ops", Role::Operator), client("OU=all", Role::Viewer)];
         let access = Access { clients, ..Access::with_group(None) };
         let of = |names: &[&str]| {
-            access.certificate(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            access.certificate(&Holder { names, serial: "0a1b".into() })
         };
         let both = of(&["CN=alice", "OU=all", "OU=ops"]).unwrap();
-        assert_eq!((both.who.as_str(), both.role), ("certificate CN=alice", Role::Operator));
-        assert_eq!(of(&["OU=all"]).unwrap().role, Role::Viewer);
+        let who = "certificate CN=alice (OU=ops, serial 0a1b)";
+        assert_eq!((both.who.as_str(), both.role), (who, Role::Operator));
+        let nameless = of(&["DNS:a.example", "OU=all"]).unwrap();
+        assert_eq!(
+            (nameless.who.as_str(), nameless.role),
+            ("certificate OU=all (serial 0a1b)", Role::Viewer)
+        );
+        assert!(of(&[&format!("CN={}\n", "x".repeat(9000)), "OU=all"]).unwrap().who.len() < 200);
         assert!(of(&["OU=al", "CN=OU=all"]).is_none() && of(&[]).is_none());
     }
 }

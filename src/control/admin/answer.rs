@@ -1,7 +1,10 @@
 //! The form of what is answered.
 
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -40,6 +43,33 @@ impl IntoResponse for Refusal {
 pub(super) fn refuse(status: StatusCode, code: &str, text: &str) -> Response {
     let error = ErrorText { code: code.to_owned(), text: text.to_owned() };
     json_response(status, &ErrorReport { error })
+}
+
+/// Bytes of a sentence that something else has written.
+const TEXT_MAX: usize = 4 * 1024;
+
+/// What was refused before a handler of ours saw it, a path that is no text or a query that cannot be read, is refused in
+/// the same form as everything else.
+pub(super) async fn say_in_json(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let is_written = [&b"application/json"[..], b"text/html"].iter().any(|ours| kind.starts_with(ours));
+    if !(status.is_client_error() || status.is_server_error()) || is_written {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let said = to_bytes(body, TEXT_MAX).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let text =
+        if said.trim().is_empty() { status.canonical_reason().unwrap_or_default() } else { said.trim() };
+    let code = if status.is_server_error() { "defect" } else { "bad_request" };
+    let mut answer = refuse(status, code, text);
+    for name in [CONTENT_TYPE, CONTENT_LENGTH] {
+        parts.headers.remove(name);
+    }
+    answer.headers_mut().extend(parts.headers);
+    answer
 }
 
 pub(super) fn bad_request(text: &str) -> Response {

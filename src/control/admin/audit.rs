@@ -1,10 +1,12 @@
 //! Who has changed what: a line of the log for each change, and the last thousand of them for whoever asks.
 //!
 //! Written when a change has been answered, whether it was done or refused. What callers say is cut; secrets, and names
-//! of users, are never in it.
+//! of users, are never in it. What the gate turns away is kept apart, a few of each caller in a minute: nobody who may
+//! change nothing drives out what was changed.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
@@ -12,9 +14,16 @@ use utoipa::ToSchema;
 
 use super::caller::Caller;
 use crate::clock::Clock;
+use crate::time::Time;
 
-/// Entries that are kept.
+/// Entries that are kept, and of those that were turned away.
 const MOST: usize = 1000;
+/// Entries of one caller that is turned away, in one minute.
+const REFUSED_MAX: u32 = 30;
+/// Callers that are told apart in one minute.
+const REFUSED_CALLERS: usize = 256;
+/// That minute.
+const WINDOW: Duration = Duration::from_secs(60);
 /// Characters of what was asked for.
 const WHAT_MAX: usize = 300;
 /// What is asked of these holds secrets or names of users.
@@ -23,13 +32,14 @@ const SECRET_PATHS: [&str; 3] = ["/login", "/v1/credentials", "/v1/credentials/v
 /// One change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {
-    /// Counted from one, without gaps.
+    /// Counted from one.
     pub number: u64,
     /// When it was answered.
     pub at: String,
-    /// Who wanted it: "uid 0", "token night-shift", "certificate CN=alice".
+    /// Who wanted it: "uid 0", "token night-shift", "certificate CN=alice (OU=operators, serial 0a1b)"; "nobody" if nobody
+    /// knows.
     pub who: String,
-    /// "viewer" or "operator".
+    /// "viewer", "operator", or nothing if there is none.
     pub role: String,
     /// From where.
     pub from: String,
@@ -48,7 +58,34 @@ pub struct AuditEntry {
 /// The last ones.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
-    entries: Mutex<(u64, VecDeque<AuditEntry>)>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    newest: u64,
+    /// What those asked for who may.
+    changes: VecDeque<AuditEntry>,
+    /// What was turned away.
+    refused: VecDeque<AuditEntry>,
+    /// How much of it in the minute that began then, by who it was.
+    began: Time,
+    callers: HashMap<String, u32>,
+}
+
+/// What somebody wanted who was turned away, and how he was answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) status: u16,
+}
+
+impl Default for Asked<'_> {
+    /// Whatever it was: his token was wrong.
+    fn default() -> Self {
+        Self { method: "", path: "", status: 401 }
+    }
 }
 
 impl Audit {
@@ -69,33 +106,93 @@ impl Audit {
             role: caller.role.name().to_owned(),
             from: caller.from.clone(),
             method: method.to_string(),
-            path: path.to_owned(),
+            path: cut(path),
             what: describe(path, body),
             status,
-            outcome: outcome.to_owned(),
+            outcome: cut(outcome),
         };
-        let AuditEntry { who, role, from, what, .. } = &entry;
+        let AuditEntry { who, role, from, path, what, outcome, .. } = &entry;
         tracing::info!(
             who, role, from, %method, path, what, status, outcome,
             "audit: an operator asked for a change"
         );
-        let mut entries = self.lock();
-        entries.0 += 1;
-        entry.number = entries.0;
-        if entries.1.len() >= MOST {
-            entries.1.pop_front();
+        let mut kept = self.lock();
+        entry.number = kept.count();
+        keep(&mut kept.changes, entry);
+    }
+
+    /// Notes that somebody was turned away, unless that has happened to him often of late.
+    pub(super) fn refuse(&self, who: &str, role: &str, from: &str, asked: &Asked<'_>, outcome: &str) {
+        let now = Clock::new().now();
+        let mut kept = self.lock();
+        if !kept.admits(now.time, who) {
+            return;
         }
-        entries.1.push_back(entry);
+        let number = kept.count();
+        let entry = AuditEntry {
+            number,
+            at: now.unix.to_string(),
+            who: who.to_owned(),
+            role: role.to_owned(),
+            from: from.to_owned(),
+            method: cut(asked.method),
+            path: cut(asked.path),
+            what: String::new(),
+            status: asked.status,
+            outcome: outcome.to_owned(),
+        };
+        let AuditEntry { method, path, status, .. } = &entry;
+        tracing::info!(who, role, from, method, path, status, outcome, "audit: somebody was turned away");
+        keep(&mut kept.refused, entry);
     }
 
     /// Those that came after the one with the number `after`, the oldest first.
     pub(super) fn after(&self, after: u64) -> Vec<AuditEntry> {
-        self.lock().1.iter().filter(|entry| entry.number > after).cloned().collect()
+        let kept = self.lock();
+        let both = kept.changes.iter().chain(&kept.refused);
+        let mut found: Vec<_> = both.filter(|entry| entry.number > after).cloned().collect();
+        found.sort_unstable_by_key(|entry| entry.number);
+        found
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, VecDeque<AuditEntry>)> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Kept {
+    const fn count(&mut self) -> u64 {
+        self.newest += 1;
+        self.newest
+    }
+
+    fn admits(&mut self, now: Time, who: &str) -> bool {
+        if now.since(self.began) >= WINDOW {
+            self.began = now;
+            self.callers.clear();
+        }
+        if let Some(count) = self.callers.get_mut(who) {
+            *count = count.saturating_add(1);
+            return *count <= REFUSED_MAX;
+        }
+        let has_room = self.callers.len() < REFUSED_CALLERS;
+        if has_room {
+            self.callers.insert(who.to_owned(), 1);
+        }
+        has_room
+    }
+}
+
+fn keep(entries: &mut VecDeque<AuditEntry>, entry: AuditEntry) {
+    if entries.len() >= MOST {
+        entries.pop_front();
+    }
+    entries.push_back(entry);
+}
+
+/// Without what would spoil a log, and no longer than anybody reads.
+fn cut(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(WHAT_MAX).collect()
 }
 
 pub(super) fn describe(path: &str, body: &[u8]) -> String {
@@ -103,7 +200,7 @@ pub(super) fn describe(path: &str, body: &[u8]) -> String {
         return String::new();
     }
     let text = String::from_utf8_lossy(body.get(..body.len().min(4 * WHAT_MAX)).unwrap_or_default());
-    text.chars().filter(|letter| !letter.is_control()).take(WHAT_MAX).collect::<String>().trim().to_owned()
+    cut(&text).trim().to_owned()
 }
 
 #[cfg(test)]
@@ -127,7 +224,32 @@ mod tests {
     }
 
     #[test]
+    fn who_is_turned_away_drives_nothing_out() {
+        let audit = Audit::default();
+        let caller = Caller { who: "uid 0".into(), role: Role::Operator, from: "socket".into(), csrf: None };
+        audit.note(&caller, &Method::POST, "/v1/drain", b"", 200, "done");
+        let asked = Asked { method: "POST", path: "/v1/drain", status: 403 };
+        for number in 0..5000 {
+            audit.refuse("token desk", "viewer", "192.0.2.1:1", &asked, "a viewer reads");
+            audit.refuse(&format!("uid {number}"), "", "socket", &asked, "nobody");
+        }
+        let all = audit.after(0);
+        assert_eq!((all[0].path.as_str(), all[0].outcome.as_str()), ("/v1/drain", "done"));
+        let desk = all.iter().filter(|entry| entry.who == "token desk").count();
+        assert!((1..=60).contains(&desk), "{desk}: a minute may have passed");
+        assert!(all.len() < 1 + 2 * (REFUSED_CALLERS + 30), "{}", all.len());
+        assert!(all.is_sorted_by_key(|entry| entry.number));
+        assert!(audit.after(1).iter().all(|entry| entry.status == 403));
+    }
+
+    #[test]
     fn what_a_caller_says_is_cut() {
+        let audit = Audit::default();
+        let caller = Caller { who: "uid 0".into(), role: Role::Operator, from: "socket".into(), csrf: None };
+        let long = "x".repeat(10_000);
+        audit.note(&caller, &Method::DELETE, &format!("/v1/sessions/{long}"), b"", 404, &long);
+        let last = &audit.after(0)[0];
+        assert_eq!((last.path.len(), last.outcome.len()), (WHAT_MAX, WHAT_MAX));
         let long = vec![b'x'; 100_000];
         assert_eq!(describe("/v1/drain", &long).len(), WHAT_MAX);
         assert_eq!(describe("/v1/drain", b"a\n\x1b[31mb"), "a[31mb");

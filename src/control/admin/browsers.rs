@@ -1,7 +1,7 @@
 //! Browsers that have logged in with a token: a bounded table, by the hash of what their cookie says.
 //!
-//! A session belongs to its token and ends with it, after a day, or after two hours without a request. With its
-//! cookie alone nobody can change anything: the page has a second secret, which other sites cannot read.
+//! A session belongs to its token and ends with it, after a day, or after two hours without use; what use is, the gate
+//! knows. With its cookie alone nobody can change anything: the page has a second secret, which other sites cannot read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,8 +12,10 @@ use sha2::{Digest, Sha256};
 use crate::time::Time;
 
 /// Sessions at a time.
-const MOST: usize = 64;
-/// Without a request.
+const MOST: usize = 256;
+/// Of one token: whoever logs in again and again ends his own sessions and nobody else's.
+const OF_TOKEN: usize = 16;
+/// Without use.
 const IDLE: Duration = Duration::from_secs(2 * 3600);
 /// In any case.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -44,13 +46,11 @@ pub(super) struct Opened {
 
 impl Browsers {
     /// A session for the holder of the token with this hash; none if the system has no random numbers. Where there are
-    /// too many, the one that was idle the longest ends.
+    /// too many, of this token or of all, the one that was idle the longest ends.
     pub(super) fn open(&mut self, now: Time, token: [u8; 32]) -> Option<Opened> {
         self.sessions.retain(|_, session| session.lives(now));
-        if self.sessions.len() >= MOST {
-            let idlest = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(id, _)| *id);
-            idlest.map(|id| self.sessions.remove(&id));
-        }
+        self.make_room(OF_TOKEN, |session| session.token == token);
+        self.make_room(MOST, |_| true);
         let (id, csrf) = (random_text()?, Arc::<str>::from(random_text()?));
         let session = Session { token, csrf: Arc::clone(&csrf), began: now, used: now };
         self.sessions.insert(hash(&id), session);
@@ -58,10 +58,31 @@ impl Browsers {
     }
 
     /// The token that the session `id` was opened with, and its second secret.
-    pub(super) fn find(&mut self, now: Time, id: &str) -> Option<([u8; 32], Arc<str>)> {
-        let session = self.sessions.get_mut(&hash(id)).filter(|session| session.lives(now))?;
-        session.used = now;
+    pub(super) fn find(&self, now: Time, id: &str) -> Option<([u8; 32], Arc<str>)> {
+        let session = self.sessions.get(&hash(id)).filter(|session| session.lives(now))?;
         Some((session.token, Arc::clone(&session.csrf)))
+    }
+
+    /// Somebody uses the session `id`.
+    pub(super) fn touch(&mut self, now: Time, id: &str) {
+        if let Some(session) = self.sessions.get_mut(&hash(id)) {
+            session.used = now;
+        }
+    }
+
+    /// Ends the idlest of those that are meant, if there are so many.
+    fn make_room(&mut self, most: usize, is_meant: impl Fn(&Session) -> bool) {
+        let meant = || self.sessions.iter().filter(|(_, session)| is_meant(session));
+        if meant().count() >= most {
+            let idlest = meant().min_by_key(|(_, session)| session.used).map(|(id, _)| *id);
+            idlest.map(|id| self.sessions.remove(&id));
+        }
+    }
+
+    /// When that was.
+    #[cfg(test)]
+    pub(super) fn used(&self, id: &str) -> Option<Time> {
+        self.sessions.get(&hash(id)).map(|session| session.used)
     }
 
     /// Ends the session `id`.
@@ -108,6 +129,7 @@ mod tests {
         while now.since(start) + IDLE / 2 < LONGEST {
             now = now + IDLE / 2;
             assert!(browsers.find(now, &opened.id).is_some());
+            browsers.touch(now, &opened.id);
         }
         assert!(browsers.find(now + IDLE / 2, &opened.id).is_none(), "old");
 
@@ -117,17 +139,27 @@ mod tests {
     }
 
     #[test]
-    fn there_are_never_more_than_fit_and_the_idlest_goes() {
+    fn whoever_logs_in_often_ends_his_own_idlest_session() {
         let mut browsers = Browsers::default();
         let at = |seconds: u64| Time::from_secs(1_000_000 + seconds);
-        let first = browsers.open(at(0), [1; 32]).unwrap();
-        let second = browsers.open(at(1), [1; 32]).unwrap();
-        browsers.find(at(2), &first.id).unwrap();
-        for second in 0..63 {
-            browsers.open(at(10 + second), [1; 32]).unwrap();
+        let other = browsers.open(at(0), [2; 32]).unwrap();
+        let first = browsers.open(at(1), [1; 32]).unwrap();
+        let second = browsers.open(at(2), [1; 32]).unwrap();
+        browsers.touch(at(3), &first.id);
+        for number in 0..15 {
+            browsers.open(at(10 + number), [1; 32]).unwrap();
+        }
+        assert_eq!(browsers.sessions.len(), OF_TOKEN + 1);
+        assert!(browsers.find(at(100), &second.id).is_none());
+        assert!(browsers.find(at(100), &first.id).is_some() && browsers.find(at(100), &other.id).is_some());
+    }
+
+    #[test]
+    fn there_are_never_more_than_fit() {
+        let mut browsers = Browsers::default();
+        for number in 0..40u8 {
+            (0..OF_TOKEN).for_each(|_| drop(browsers.open(Time::from_secs(1_000_000), [number; 32])));
         }
         assert_eq!(browsers.sessions.len(), MOST);
-        assert!(browsers.find(at(100), &second.id).is_none());
-        assert!(browsers.find(at(100), &first.id).is_some());
     }
 }

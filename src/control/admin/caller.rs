@@ -2,15 +2,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
-use super::remote::RemoteListener;
+use super::access::Holder;
 use super::report::Role;
-use crate::control::connections::Bounded;
 use crate::net::local::peer_groups;
 
 impl Role {
@@ -51,8 +49,8 @@ pub struct RemotePeer {
     pub address: SocketAddr,
     /// Whether the connection is encrypted.
     pub is_tls: bool,
-    /// The names of its certificate, once the handshake has checked one.
-    pub names: Arc<OnceLock<Vec<String>>>,
+    /// Its certificate, once the handshake has checked one.
+    pub shown: Shown,
 }
 
 impl LocalPeer {
@@ -65,15 +63,51 @@ impl LocalPeer {
     }
 }
 
-impl Connected<IncomingStream<'_, Bounded<UnixListener>>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Bounded<UnixListener>>) -> Self {
-        Self::Local(LocalPeer::of(stream.io().socket()))
+/// What a client has shown of itself, if it did.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// With the count of below at that time; set once, by the handshake.
+    holder: Arc<OnceLock<(u64, Holder)>>,
+    /// Counts what has become of the authorities: who was known by the old ones is not known by the new.
+    authorities: Arc<AtomicU64>,
+}
+
+impl Shown {
+    /// Nothing yet, by authorities that are counted here.
+    pub(super) fn to(authorities: &Arc<AtomicU64>) -> Self {
+        Self { holder: Arc::default(), authorities: Arc::clone(authorities) }
+    }
+
+    /// How the authorities are counted now.
+    pub(super) fn count(&self) -> u64 {
+        self.authorities.load(Ordering::Relaxed)
+    }
+
+    /// The certificate of `holder` was good when authorities were counted so.
+    pub(super) fn set(&self, count: u64, holder: Holder) {
+        // There is one handshake.
+        let _ = self.holder.set((count, holder));
+    }
+
+    /// Whether it was vouched for by authorities that are not asked any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.holder.get().is_some_and(|(count, _)| *count != self.count())
+    }
+
+    /// Whose certificate it is, as long as those who vouch for it are asked.
+    #[must_use]
+    pub fn holder(&self) -> Option<&Holder> {
+        let (count, holder) = self.holder.get()?;
+        (*count == self.count()).then_some(holder)
     }
 }
 
-impl Connected<IncomingStream<'_, Bounded<RemoteListener>>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Bounded<RemoteListener>>) -> Self {
-        Self::Remote(stream.io().socket().peer())
+impl fmt::Display for LocalPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.uid {
+            Some(uid) => write!(f, "uid {uid}"),
+            None => f.write_str("an unknown user"),
+        }
     }
 }
 
@@ -90,7 +124,7 @@ impl fmt::Display for Peer {
 /// Somebody who may ask.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// A name that the audit log has: "uid 0", "token night-shift", "certificate CN=alice".
+    /// A name that the audit log has: "uid 0", "token night-shift", "certificate CN=alice (OU=operators, serial 0a1b)".
     pub who: String,
     /// What it may do.
     pub role: Role,

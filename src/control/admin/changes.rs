@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -48,7 +49,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// What is remembered of changes.
 #[derive(Debug)]
 pub(super) struct Changes {
-    pub(super) audit: Audit,
+    pub(super) audit: Arc<Audit>,
     replays: Mutex<Replays>,
     room: Arc<Semaphore>,
     watch: Arc<Watch>,
@@ -58,7 +59,7 @@ impl Changes {
     /// Which notes them among the events, too.
     pub(super) fn new(watch: Arc<Watch>) -> Self {
         let room = Arc::new(Semaphore::new(RUNNING_MAX));
-        Self { audit: Audit::default(), replays: Mutex::default(), room, watch }
+        Self { audit: Arc::default(), replays: Mutex::default(), room, watch }
     }
 }
 
@@ -78,62 +79,94 @@ pub(super) async fn conduct(State(changes): State<Arc<Changes>>, request: Reques
     }
     let Some(caller) = request.extensions().get::<Caller>().cloned() else { return defect() };
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, BODY_MAX).await else {
-        return refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            "nothing that can be asked for is so long",
-        );
+    let asked = Asked { method: parts.method.clone(), path: parts.uri.path().to_owned() };
+    let running = match changes.begin(&caller, &parts, body).await {
+        Ok(running) => running,
+        Err(Early::Again(response)) => return response,
+        Err(Early::Refused(response)) => return changes.tell(&caller, &asked, b"", response).await.0,
     };
-    if str::from_utf8(&body).is_err() {
-        return bad_request("the body is no text in UTF-8");
-    }
-    let Ok(place) = Arc::clone(&changes.room).try_acquire_owned() else { return too_many() };
-    let key = match read_key(&parts.headers, &caller) {
-        Ok(key) => key,
-        Err(text) => return bad_request(text),
-    };
-    if let Some(key) = &key {
-        let mut print = Sha256::new();
-        for part in [parts.method.as_str().as_bytes(), parts.uri.to_string().as_bytes(), &body] {
-            print.update(part);
-            print.update([0]);
-        }
-        let meaning = changes.replays().begin(Clock::new().now().time, key, print.finalize().into());
-        if let Some(answer) = known(meaning) {
-            return answer;
-        }
-    }
-    let running = Running { changes, caller, key, body: body.clone(), _place: place };
-    let request = Request::from_parts(parts, Body::from(body));
+    let request = Request::from_parts(parts, Body::from(running.body.clone()));
     // On a task of its own, which outlives the connection.
-    match tokio::spawn(running.run(request, next)).await {
+    match tokio::spawn(running.run(asked, request, next)).await {
         Ok(response) => response,
         Err(_) => defect(),
     }
 }
 
+/// What a change is called.
+struct Asked {
+    method: Method,
+    path: String,
+}
+
+/// Answers of changes that are not made.
+enum Early {
+    /// It was made, or is being made.
+    Again(Response),
+    /// It cannot be.
+    Refused(Response),
+}
+
+impl Changes {
+    /// Reads what is asked for, and finds a place for it.
+    async fn begin(self: &Arc<Self>, caller: &Caller, parts: &Parts, body: Body) -> Result<Running, Early> {
+        let Ok(body) = to_bytes(body, BODY_MAX).await else {
+            let text = "nothing that can be asked for is so long";
+            return Err(Early::Refused(refuse(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)));
+        };
+        if str::from_utf8(&body).is_err() {
+            return Err(Early::Refused(bad_request("the body is no text in UTF-8")));
+        }
+        let key = read_key(&parts.headers, caller).map_err(|text| Early::Refused(bad_request(text)))?;
+        let place = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Early::Refused(too_many()))?;
+        if let Some(key) = &key {
+            let mut print = Sha256::new();
+            for part in [parts.method.as_str().as_bytes(), parts.uri.to_string().as_bytes(), &body] {
+                print.update(part);
+                print.update([0]);
+            }
+            known(self.replays().begin(Clock::new().now().time, key, print.finalize().into()))?;
+        }
+        let (changes, caller) = (Arc::clone(self), caller.clone());
+        Ok(Running { changes, caller, key, body, _place: place })
+    }
+
+    /// Notes what was answered, and answers it.
+    async fn tell(
+        &self,
+        caller: &Caller,
+        asked: &Asked,
+        body: &[u8],
+        response: Response,
+    ) -> (Response, Bytes) {
+        let (parts, answer) = response.into_parts();
+        let Ok(answer) = to_bytes(answer, ANSWER_MAX).await else { return (defect(), Bytes::new()) };
+        let (status, outcome) = (parts.status.as_u16(), outcome(parts.status, &answer));
+        self.audit.note(caller, &asked.method, &asked.path, body, status, &outcome);
+        (Response::from_parts(parts, Body::from(answer.clone())), answer)
+    }
+}
+
 impl Running {
-    async fn run(mut self, request: Request, next: Next) -> Response {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let (parts, body) = next.run(request).await.into_parts();
-        let Ok(body) = to_bytes(body, ANSWER_MAX).await else { return defect() };
-        let outcome = outcome(parts.status, &body);
-        self.changes.audit.note(&self.caller, &method, &path, &self.body, parts.status.as_u16(), &outcome);
-        if parts.status.is_success() && !OTHERWISE_NOTED.contains(&path.as_str()) {
+    async fn run(mut self, asked: Asked, request: Request, next: Next) -> Response {
+        let response = next.run(request).await;
+        let (response, answer) = self.changes.tell(&self.caller, &asked, &self.body, response).await;
+        let status = response.status();
+        if status.is_success() && !OTHERWISE_NOTED.contains(&asked.path.as_str()) {
             let text = "an operator has changed something";
             let happening = Happening::new(EventKind::Operator, EventSeverity::Info, text);
-            let happening =
-                happening.with("who", &self.caller.who).with("request", format!("{method} {path}"));
-            self.changes.watch.note(happening.with("what", audit::describe(&path, &self.body)));
+            let happening = happening
+                .with("who", &self.caller.who)
+                .with("request", format!("{} {}", asked.method, asked.path));
+            self.changes.watch.note(happening.with("what", audit::describe(&asked.path, &self.body)));
         }
         // What could not be done now may be asked for again.
-        if parts.status != StatusCode::SERVICE_UNAVAILABLE
+        if status != StatusCode::SERVICE_UNAVAILABLE
             && let Some(key) = self.key.take()
         {
-            self.changes.replays().finish(&key, parts.status, &body);
+            self.changes.replays().finish(&key, status, &answer);
         }
-        Response::from_parts(parts, Body::from(body))
+        response
     }
 }
 
@@ -158,26 +191,27 @@ fn read_key(headers: &HeaderMap, caller: &Caller) -> Result<Option<Key>, &'stati
     Ok(Some((caller.who.clone(), text.to_owned())))
 }
 
-fn known(meaning: Meaning) -> Option<Response> {
-    Some(match meaning {
-        Meaning::New => return None,
+fn known(meaning: Meaning) -> Result<(), Early> {
+    Err(match meaning {
+        Meaning::New => return Ok(()),
         Meaning::Answered(Answer { status, body: Some(body) }) => {
             let headers = [(CONTENT_TYPE, "application/json"), (REPLAYED, "true")]
                 .map(|(name, value)| (name, HeaderValue::from_static(value)));
-            (status, headers, body).into_response()
+            Early::Again((status, headers, body).into_response())
         }
         Meaning::Answered(Answer { body: None, .. }) => {
             let text = "this was done under this key; its answer was too long to be kept";
-            refuse(StatusCode::CONFLICT, "done", text)
+            Early::Again(refuse(StatusCode::CONFLICT, "done", text))
         }
         Meaning::Running => {
-            refuse(StatusCode::CONFLICT, "running", "what was asked for under this key is not done yet")
+            let text = "what was asked for under this key is not done yet";
+            Early::Again(refuse(StatusCode::CONFLICT, "running", text))
         }
         Meaning::Other => {
             let text = "this Idempotency-Key was used for something else; take another";
-            refuse(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", text)
+            Early::Refused(refuse(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", text))
         }
-        Meaning::Full => too_many(),
+        Meaning::Full => Early::Refused(too_many()),
     })
 }
 

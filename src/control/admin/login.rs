@@ -1,18 +1,26 @@
 //! Browsers: a token once, a cookie from then on.
 
+use std::time::Duration;
+
 use axum::Extension;
-use axum::body::Bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::answer::{bad_request, json_response, refuse};
 use super::caller::{Caller, Peer};
 use super::gate::Denial;
 use super::routes::Desk;
+use crate::control::operator_page;
+
+/// Bytes of what somebody may say before he has said who he is, and how long that may take.
+const BODY_MAX: usize = 4 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the body of `POST /login` says.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -27,8 +35,12 @@ pub(super) async fn log_in(
     State(desk): State<Desk>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response {
+    let Ok(Ok(body)) = timeout(PATIENCE, to_bytes(body, BODY_MAX)).await else {
+        let text = "expected a token, at once and in at most 4096 bytes";
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text);
+    };
     let Ok(body) = str::from_utf8(&body) else { return bad_request("the body is no text in UTF-8") };
     let Peer::Remote(remote) = &peer else {
         return refuse(StatusCode::CONFLICT, "pointless", "on the socket there is nothing to log in to");
@@ -42,19 +54,21 @@ pub(super) async fn log_in(
         serde_json::from_str::<Login>(body).ok().map(|login| login.token)
     };
     let Some(token) = token else { return bad_request("expected {\"token\": \"…\"}, or a form with it") };
+    let next = form_value(body, "next").filter(|_| is_form);
+    let next = next.as_deref().filter(|next| operator_page::is_place(next));
     match desk.gate.log_in(remote, &headers, token.trim().as_bytes()) {
         Ok((caller, cookie)) => {
             desk.changes.audit.note(&caller, &Method::POST, "/login", b"", 200, "done");
             if is_form {
-                return (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/".into())])
-                    .into_response();
+                let place = next.unwrap_or("/").to_owned();
+                return (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, place)]).into_response();
             }
             let answer =
                 json_response(StatusCode::OK, &json!({ "who": caller.who, "role": caller.role.name() }));
             ([(SET_COOKIE, cookie)], answer).into_response()
         }
-        Err(Denial::Unknown(_)) if is_form => see_other("/login?failed"),
-        Err(Denial::Wait(_)) if is_form => see_other("/login?wait"),
+        Err(Denial::Unknown(_)) if is_form => see_other(operator_page::login_at("failed", next)),
+        Err(Denial::Wait(_)) if is_form => see_other(operator_page::login_at("wait", next)),
         Err(denial) => denial.into_response(),
     }
 }
@@ -71,7 +85,7 @@ pub(super) async fn log_out(
     ([(SET_COOKIE, cookie)], json_response(StatusCode::OK, &json!({}))).into_response()
 }
 
-fn see_other(place: &'static str) -> Response {
+fn see_other(place: String) -> Response {
     (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response()
 }
 

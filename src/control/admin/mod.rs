@@ -37,26 +37,25 @@ mod watched;
 use std::io;
 use std::sync::Arc;
 
-pub use access::{Access, Client, Token};
+pub use access::{Access, Client, Holder, Token};
 pub use announcer::{AnnouncerOperations, Hang};
 pub use answer::{ErrorReport, ErrorText};
 pub use audit::AuditEntry;
-pub use caller::{Caller, LocalPeer, Peer, RemotePeer};
+pub use caller::{Caller, LocalPeer, Peer, RemotePeer, Shown};
 pub use explain::ExplainQuery;
 pub use openapi::openapi_text;
 pub use operations::{CredentialWish, DrainWish, LogWish, ReloadWish, VerifyWish};
 pub use orders::{Order, Orders, ReloadOrder, Reply};
 pub use probes::Readiness;
 pub(crate) use probes::any_beats;
-pub use remote::{TlsFault, tls_config};
+pub use remote::{Tls, TlsFault};
 pub use report::*;
 pub use routes::{AuditLog, Desk, Me};
 pub use sessions::{Calls, EndedCall, FamilyWord, OrderWord, SessionQuery, SortWord, TransportWord};
-pub use socket::{AdminSocket, SocketFault};
+pub use socket::{AdminSocket, SocketFault, SocketFile};
 pub use watched::EventQuery;
 
 use remote::RemoteListener;
-use rustls::server::ServerConfig;
 
 use crate::control::connections::Bounded;
 use crate::control::watch::{Sources, Watch, WatchSettings};
@@ -171,12 +170,11 @@ fn watch_of_nothing() -> Arc<Watch> {
 /// A socket that cannot be used.
 pub fn serve_admin(socket: AdminSocket, desk: &Desk) -> io::Result<impl Future<Output = ()> + Send + use<>> {
     let listener = Bounded::new(tokio::net::UnixListener::from_std(socket.listener()?)?);
-    let router = desk.router().into_make_service_with_connect_info::<Peer>();
-    let server = axum::serve(listener, router);
+    let serving = listener.serve(desk.router(), |stream| Peer::Local(LocalPeer::of(stream)));
     Ok(async move {
-        // It has no end and no error of its own. The socket's file goes with it.
-        drop(server.await);
-        drop(socket);
+        // Its file goes with it.
+        let _socket = socket;
+        serving.await;
     })
 }
 
@@ -187,11 +185,9 @@ pub fn serve_admin(socket: AdminSocket, desk: &Desk) -> io::Result<impl Future<O
 /// A listener that cannot be used.
 pub fn serve_remote(
     listener: std::net::TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Tls>>,
     desk: &Desk,
 ) -> io::Result<impl Future<Output = ()> + Send + use<>> {
     let listener = Bounded::new(RemoteListener::new(listener, tls)?);
-    let router = desk.router().into_make_service_with_connect_info::<Peer>();
-    let server = axum::serve(listener, router);
-    Ok(async move { drop(server.await) })
+    Ok(listener.serve(desk.router(), |stream| Peer::Remote(stream.peer())))
 }

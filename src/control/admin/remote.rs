@@ -3,11 +3,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use arc_swap::ArcSwap;
 use axum::serve::Listener;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ResolvesServerCert, ServerConfig, WebPkiClientVerifier};
@@ -19,22 +21,63 @@ use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::{SubjectAltName, name::GeneralName};
 
-use super::caller::RemotePeer;
+use super::access::Holder;
+use super::caller::{RemotePeer, Shown};
+use crate::control::connections::{Source, Sourced};
 use crate::net::certs::CertStore;
 
 /// What the listener cannot be made of.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TlsFault(String);
 
-/// Sessions with `certificate`, always the current one. With `authorities` a client may show a certificate that one of
-/// them has signed; it need not.
-///
-/// # Errors
-/// Authorities that cannot be read.
-pub fn tls_config(
+/// What handshakes are made with: a certificate, always the current one, and the authorities whose certificates clients
+/// may show, as their file was when it was last looked at.
+#[derive(Debug)]
+pub struct Tls {
     certificate: Arc<CertStore>,
-    authorities: Option<&Path>,
+    authorities: Option<PathBuf>,
+    current: ArcSwap<ServerConfig>,
+    /// How often the authorities have changed; what the last look at their file has brought.
+    count: Arc<AtomicU64>,
+    seen: Mutex<Result<Vec<u8>, TlsFault>>,
+}
+
+impl Tls {
+    /// With `authorities` a client may show a certificate that one of them has signed; it need not.
+    ///
+    /// # Errors
+    /// Authorities that cannot be read.
+    pub fn load(certificate: Arc<CertStore>, authorities: Option<PathBuf>) -> Result<Arc<Self>, TlsFault> {
+        let pem = authorities.as_deref().map(read_file).transpose()?;
+        let config = config(Arc::clone(&certificate), authorities.as_deref().zip(pem.as_deref()))?;
+        let (count, seen) = (Arc::default(), Mutex::new(Ok(pem.unwrap_or_default())));
+        Ok(Arc::new(Self { certificate, authorities, current: ArcSwap::new(config), count, seen }))
+    }
+
+    /// Looks at the file of the authorities again. Callers that were known by the old ones are not known any more, on
+    /// connections that they have, too. Authorities that cannot be used change nothing. Returns whether there are others now.
+    ///
+    /// # Errors
+    /// Why they cannot be used, once for each reason.
+    pub fn reload_if_changed(&self) -> Result<bool, TlsFault> {
+        let Some(path) = &self.authorities else { return Ok(false) };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = read_file(path);
+        if *seen == found {
+            return Ok(false);
+        }
+        *seen = found;
+        let pem = seen.as_ref().map_err(Clone::clone)?;
+        self.current.store(config(Arc::clone(&self.certificate), Some((path, pem)))?);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+}
+
+fn config(
+    certificate: Arc<CertStore>,
+    authorities: Option<(&Path, &[u8])>,
 ) -> Result<Arc<ServerConfig>, TlsFault> {
     let fault = |error: &dyn std::fmt::Display| TlsFault(error.to_string());
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -43,8 +86,9 @@ pub fn tls_config(
         .map_err(|error| fault(&error))?;
     let builder = match authorities {
         None => builder.with_no_client_auth(),
-        Some(path) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(read_roots(path)?), provider)
+        Some((path, pem)) => {
+            let roots = Arc::new(read_roots(path, pem)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
                 .allow_unauthenticated()
                 .build()
                 .map_err(|error| TlsFault(format!("{}: {error}", path.display())))?;
@@ -60,11 +104,14 @@ pub fn tls_config(
     Ok(Arc::new(config))
 }
 
-fn read_roots(path: &Path) -> Result<RootCertStore, TlsFault> {
+fn read_file(path: &Path) -> Result<Vec<u8>, TlsFault> {
+    std::fs::read(path).map_err(|error| TlsFault(format!("{}: {error}", path.display())))
+}
+
+fn read_roots(path: &Path, pem: &[u8]) -> Result<RootCertStore, TlsFault> {
     let fault = |error: &dyn std::fmt::Display| TlsFault(format!("{}: {error}", path.display()));
     let mut roots = RootCertStore::empty();
-    let pem = std::fs::read(path).map_err(|error| fault(&error))?;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| fault(&error))?;
         roots.add(certificate).map_err(|error| fault(&error))?;
     }
@@ -77,13 +124,13 @@ fn read_roots(path: &Path) -> Result<RootCertStore, TlsFault> {
 /// Accepts them.
 pub(super) struct RemoteListener {
     tcp: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl RemoteListener {
-    pub(super) fn new(tcp: std::net::TcpListener, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+    pub(super) fn new(tcp: std::net::TcpListener, tls: Option<Arc<Tls>>) -> io::Result<Self> {
         tcp.set_nonblocking(true)?;
-        Ok(Self { tcp: TcpListener::from_std(tcp)?, tls: tls.map(TlsAcceptor::from) })
+        Ok(Self { tcp: TcpListener::from_std(tcp)?, tls })
     }
 }
 
@@ -94,12 +141,18 @@ impl Listener for RemoteListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let (stream, address) = Listener::accept(&mut self.tcp).await;
         let _ = stream.set_nodelay(true);
-        let is_tls = self.tls.is_some();
-        let state = match &self.tls {
-            None => State::Plain(stream),
-            Some(acceptor) => State::Handshake(Box::new(acceptor.accept(stream))),
+        let (state, shown, count) = match &self.tls {
+            None => (State::Plain(stream), Shown::default(), 0),
+            Some(tls) => {
+                // Counted first: a change between the two costs a client its connection and lets nobody in.
+                let shown = Shown::to(&tls.count);
+                let count = shown.count();
+                let accept = TlsAcceptor::from(tls.current.load_full()).accept(stream);
+                (State::Handshake(Box::new(accept)), shown, count)
+            }
         };
-        (RemoteStream { state, peer: RemotePeer { address, is_tls, names: Arc::default() } }, address)
+        let peer = RemotePeer { address, is_tls: self.tls.is_some(), shown };
+        (RemoteStream { state, peer, count }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -111,6 +164,14 @@ impl Listener for RemoteListener {
 pub(super) struct RemoteStream {
     state: State,
     peer: RemotePeer,
+    /// How the authorities were counted when its handshake began.
+    count: u64,
+}
+
+impl Sourced for RemoteStream {
+    fn source(&self) -> Source {
+        Source::of(self.peer.address.ip())
+    }
 }
 
 enum State {
@@ -130,8 +191,7 @@ impl RemoteStream {
         let stream = ready!(Pin::new(accept.as_mut()).poll(cx))?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         if let Some(certificate) = certificate {
-            // It is set once.
-            let _ = OnceLock::set(&self.peer.names, names_of(certificate));
+            self.peer.shown.set(self.count, holder_of(certificate));
         }
         self.state = State::Tls(Box::new(stream));
         Poll::Ready(Ok(()))
@@ -139,9 +199,10 @@ impl RemoteStream {
 }
 
 /// What a certificate calls its holder.
-fn names_of(certificate: &[u8]) -> Vec<String> {
-    let Ok(certificate) = x509_cert::Certificate::from_der(certificate) else { return Vec::new() };
+fn holder_of(certificate: &[u8]) -> Holder {
+    let Ok(certificate) = x509_cert::Certificate::from_der(certificate) else { return Holder::default() };
     let tbs = certificate.tbs_certificate();
+    let serial = tbs.serial_number().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let mut names: Vec<_> = tbs.subject().iter().map(ToString::to_string).collect();
     if let Ok(Some((_, SubjectAltName(alternatives)))) = tbs.get_extension::<SubjectAltName>() {
         names.extend(alternatives.iter().filter_map(|name| match name {
@@ -155,7 +216,7 @@ fn names_of(certificate: &[u8]) -> Vec<String> {
             | GeneralName::RegisteredId(_) => None,
         }));
     }
-    names
+    Holder { names, serial }
 }
 
 impl AsyncRead for RemoteStream {
@@ -216,7 +277,8 @@ mod tests {
             SanType::URI("spiffe://example.org/ops".try_into().unwrap()),
         ];
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        let mut names = names_of(certificate.der());
+        let Holder { mut names, serial } = holder_of(certificate.der());
+        assert!(serial.len() >= 2 && serial.bytes().all(|digit| digit.is_ascii_hexdigit()), "{serial}");
         names.sort();
         let expected = [
             "CN=alice",
@@ -226,6 +288,6 @@ mod tests {
             "email:alice@example.org",
         ];
         assert_eq!(names, expected);
-        assert!(names_of(b"nonsense").is_empty());
+        assert_eq!(holder_of(b"nonsense"), Holder::default());
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
-use super::answer::{bad_request, defect, json_response, read_body, refuse};
+use super::answer::{bad_request, defect, json_response, read_body, refuse, say_in_json};
 use super::audit::AuditEntry;
 use super::caller::Caller;
 use super::changes::{self, Changes};
@@ -142,12 +142,13 @@ impl Desk {
     /// Of all its parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let changes = Arc::new(Changes::new(Arc::clone(&parts.watch)));
         Self {
             operations: parts.operations,
             room: Arc::new(Semaphore::new(WAITING_MAX)),
             changing: Arc::new(Semaphore::new(CHANGING_MAX)),
-            gate: Arc::new(Gate::new(parts.access)),
-            changes: Arc::new(Changes::new(Arc::clone(&parts.watch))),
+            gate: Arc::new(Gate::new(parts.access, Arc::clone(&changes.audit))),
+            changes,
             probes: Arc::default(),
             hearts: parts.hearts.into(),
             calls: parts.calls,
@@ -173,38 +174,39 @@ impl Desk {
     }
 
     pub(super) fn router(&self) -> Router {
-        let not_allowed = || async {
-            refuse(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "GET reads, POST, PUT and DELETE change",
-            )
-        };
-        let open = Router::new()
-            .route("/livez", get(probes::live))
-            .route("/readyz", get(probes::ready))
-            .route("/login", post(login::log_in));
-        let views = operator_page::guarded(api().with_state(self.clone()))
-            .layer(from_fn_with_state(Arc::clone(&self.gate), gate::guard))
-            .layer(from_fn(operator_page::send_to_login));
+        self.guard(self.routes())
+    }
+
+    /// Every path, open to anybody.
+    fn routes(&self) -> Router<Self> {
         let api = api();
         #[cfg(any(test, debug_assertions))]
         let api = super::debug::add(api);
-        // Whoever only reads may end his session, too: it is noted where it is done.
-        let guarded = api
-            .layer(from_fn_with_state(Arc::clone(&self.changes), changes::conduct))
-            .layer(from_fn_with_state(Arc::clone(&self.gate), gate::guard));
-        let own = Router::new()
+        Router::new()
+            .route("/livez", get(probes::live))
+            .route("/readyz", get(probes::ready))
+            .route("/login", post(login::log_in))
+            // Whoever only reads may end his session, too: it is noted where it is done.
             .route("/logout", post(login::log_out))
-            .layer(from_fn_with_state(Arc::clone(&self.gate), gate::guard_own));
-        open.merge(operator_page::open())
-            .merge(guarded)
-            .merge(views)
-            .merge(own)
-            .fallback(|| async {
-                refuse(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
-            })
+            .merge(api.layer(from_fn_with_state(Arc::clone(&self.changes), changes::conduct)))
+            .merge(operator_page::open())
+            .merge(operator_page::guarded(self::api().with_state(self.clone())))
+    }
+
+    /// Puts the gate before all of `routes`.
+    pub(super) fn guard(&self, routes: Router<Self>) -> Router {
+        let not_allowed = || async {
+            let text = "GET reads, POST, PUT and DELETE change";
+            refuse(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+        };
+        let not_found =
+            || async { refuse(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path") };
+        routes
+            .fallback(not_found)
             .method_not_allowed_fallback(not_allowed)
+            .layer(from_fn_with_state(Arc::clone(&self.gate), gate::guard))
+            .layer(from_fn(operator_page::send_to_login))
+            .layer(from_fn(say_in_json))
             .layer(from_fn_with_state(Arc::clone(&self.gate), gate::check_host))
             .with_state(self.clone())
     }

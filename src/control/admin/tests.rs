@@ -8,6 +8,7 @@ use std::time::Duration;
 
 mod bounds;
 mod remote;
+mod roles;
 
 use serde_json::{Value, json};
 
@@ -105,7 +106,7 @@ impl Served {
 
     fn start_with(access: Access, calls: Arc<dyn Calls>) -> Self {
         let served = Self { folder: tempfile::tempdir().unwrap(), stub: Arc::default() };
-        let socket = AdminSocket::bind(&served.path(), None).unwrap();
+        let socket = AdminSocket::bind(&served.path(), None, false).unwrap();
         let operations: Arc<dyn Operations> = Arc::clone(&served.stub) as Arc<dyn Operations>;
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

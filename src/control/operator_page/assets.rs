@@ -20,9 +20,16 @@ pub(super) const FILES: [(&str, &str, &str); 7] = [
 
 const ICON: &str = include_str!("assets/icon.svg");
 
+const ICON_PATH: &str = "/assets/icon.svg";
+
+/// Where all of them are.
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|(path, ..)| *path).chain([ICON_PATH])
+}
+
 pub(super) fn add<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     let router = FILES.into_iter().fold(router, |router, (path, kind, content)| {
         router.route(path, get(move || async move { ([(CONTENT_TYPE, kind)], content) }))
     });
-    router.route("/assets/icon.svg", get(|| async { ([(CONTENT_TYPE, "image/svg+xml")], ICON) }))
+    router.route(ICON_PATH, get(|| async { ([(CONTENT_TYPE, "image/svg+xml")], ICON) }))
 }

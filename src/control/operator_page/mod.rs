@@ -39,6 +39,11 @@ use ask::Api;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+/// The views, but for that of one session.
+const VIEWS: [&str; 6] = ["/", "/announcements", "/sessions", "/quality", "/timeline", "/explain"];
+/// Bytes of a place that somebody is sent back to.
+const PLACE_MAX: usize = 1024;
+
 /// What anybody may have: the form to log in with, and the files of the page, which hold no secret.
 pub(super) fn open<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let router = Router::new().route("/login", get(login::show));
@@ -60,14 +65,43 @@ pub(super) fn guarded<S: Clone + Send + Sync + 'static>(api: Router) -> Router<S
         .with_state(api)
 }
 
-/// Around the gate: somebody who opens a view and has not logged in is shown where.
+/// Where the files are which anybody may have.
+pub(super) fn files() -> impl Iterator<Item = &'static str> {
+    assets::paths()
+}
+
+/// Whether `place` is a view of ours, and nothing else: somebody who follows it stays here.
+pub(super) fn is_place(place: &str) -> bool {
+    let path = place.split(['?', '#']).next().unwrap_or_default();
+    let is_view = path.strip_prefix("/sessions/").map_or(VIEWS.contains(&path), |id| !id.contains('/'));
+    is_view && place.len() <= PLACE_MAX && place.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+}
+
+/// Where to log in: what came of the last attempt, and where to go from there.
+pub(super) fn login_at(trouble: &str, next: Option<&str>) -> String {
+    let next = next.filter(|next| *next != "/").unwrap_or_default();
+    ask::query("/login", &[("trouble", trouble), ("next", next)])
+}
+
+/// Around the gate: somebody who opens a view and has not logged in is shown where, and comes back to it.
+///
+/// With a link from elsewhere a browser sends no cookie (SameSite=Strict), be he logged in or not. He gets a page that goes
+/// to the same place from here; a request that comes from here says so, and is not sent round again.
 pub(super) async fn send_to_login(request: Request, next: Next) -> Response {
-    let reads = request.method() == Method::GET;
+    let place = request.uri().path_and_query().map(|place| place.as_str().to_owned());
+    let place = place.filter(|place| request.method() == Method::GET && is_place(place));
+    let site = request.headers().get("sec-fetch-site");
+    let is_from_elsewhere = site.is_some_and(|site| site == "cross-site" || site == "same-site");
     let response = next.run(request).await;
-    if reads && response.status() == StatusCode::UNAUTHORIZED {
-        return (StatusCode::SEE_OTHER, [(LOCATION, "/login")]).into_response();
+    match place {
+        Some(place) if response.status() == StatusCode::UNAUTHORIZED && is_from_elsewhere => {
+            login::go_on(&place)
+        }
+        Some(place) if response.status() == StatusCode::UNAUTHORIZED => {
+            (StatusCode::SEE_OTHER, [(LOCATION, login_at("", Some(&place)))]).into_response()
+        }
+        Some(_) | None => response,
     }
-    response
 }
 
 /// With `no-referrer` browsers would not say where a form comes from, and the gate asks.

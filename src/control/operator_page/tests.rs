@@ -318,12 +318,18 @@ async fn whoever_has_not_logged_in_is_shown_where_and_gets_the_files_of_the_form
     let page = page(Router::new().fallback(api), None);
     for view in VIEWS {
         let (status, body, headers) = ask(page.clone(), view).await;
-        assert_eq!((status, headers["location"].as_str()), (StatusCode::SEE_OTHER, Some("/login")), "{view}");
+        assert_eq!(
+            (status, headers["location"].as_str()),
+            (StatusCode::SEE_OTHER, Some(login_at("", Some(view)).as_str())),
+            "{view}"
+        );
         assert!(!body.contains("alert"));
     }
-    for (path, said) in
-        [("/login", "Token"), ("/login?failed", "is not known"), ("/login?wait", "Wait a minute")]
-    {
+    for (path, said) in [
+        ("/login", "Token"),
+        ("/login?trouble=failed", "is not known"),
+        ("/login?trouble=wait", "Wait a minute"),
+    ] {
         let (status, html, headers) = ask(page.clone(), path).await;
         assert_eq!((status, headers["policy"].as_str()), (StatusCode::OK, Some(POLICY)));
         is_harmless(&html);
