@@ -9,6 +9,7 @@
 mod api;
 mod authority;
 #[path = "../support/caller.rs"]
+#[allow(dead_code, reason = "it serves other tests too, which need more of it")]
 mod caller;
 mod chromium;
 mod coturn;

@@ -68,7 +68,7 @@ impl Line {
         let values = || self.points.iter().filter_map(|(_, value)| *value);
         let (least, most) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
         let space = if self.name.is_empty() { "" } else { " " };
-        let last = write(values().last()?);
+        let last = write(values().next_back()?);
         Some(format!("{}{space}{} to {}, {last} at the end", self.name, write(least), write(most)))
     }
 }

@@ -175,7 +175,12 @@ async fn api(uri: Uri) -> Response {
                 dscp: vec![DscpClass { class: text(), ..DscpClass::default() }],
             })
         }
-        "/v1/events" => serde_json::to_value(EventPage { events: vec![event()], newest: 1, oldest: 1 }),
+        "/v1/events" => serde_json::to_value(EventPage {
+            events: vec![event()],
+            newest: 1,
+            oldest: 1,
+            ..EventPage::default()
+        }),
         "/v1/explain" => {
             let entry = JournalEntry {
                 at: text(),
@@ -353,7 +358,9 @@ async fn many_events(uri: Uri) -> Response {
         Event { number, severity, text: format!("event {number}"), ..Event::default() }
     };
     let events = (5..=4_100).filter(|number| *number > after).take(limit).map(event).collect();
-    serde_json::to_string(&EventPage { events, newest: 4_100, oldest: 5 }).unwrap().into_response()
+    serde_json::to_string(&EventPage { events, newest: 4_100, oldest: 5, ..EventPage::default() })
+        .unwrap()
+        .into_response()
 }
 
 #[tokio::test]

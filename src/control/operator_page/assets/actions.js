@@ -30,7 +30,7 @@ async function change(method, path, body) {
   let refused = await ask(method, path, key, body);
   if (refused?.code === "forged" && (await learnSecret())) refused = await ask(method, path, key, body);
   if (refused?.code === "forged") refused.text = "Somebody else has logged in with this browser. Load the page again.";
-  if (refused?.status === 401) location.assign("/login");
+  if (refused?.status === 401) location.reload();
   return refused;
 }
 

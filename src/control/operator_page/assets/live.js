@@ -58,7 +58,7 @@ function freshness() {
 
 async function poll() {
   const answer = await fetch("/v1/status").catch(() => null);
-  if (answer?.status === 401) location.assign("/login");
+  if (answer?.status === 401) location.reload();
   if (answer?.ok) take(await answer.json());
 }
 

@@ -29,7 +29,7 @@ export async function load(url) {
   const answer = await fetch(url, wanted).catch(() => null);
   const text = await answer?.text().catch(() => null);
   if (typeof text !== "string") return { page: null, trouble: "The relay cannot be reached." };
-  if (answer.redirected && new URL(answer.url).pathname === "/login") location.assign("/login");
+  if (answer.redirected && new URL(answer.url).pathname === "/login") location.assign(answer.url);
   const page = new DOMParser().parseFromString(text, "text/html");
   const said = page.getElementById("trouble")?.textContent;
   return { page, trouble: said ?? (answer.ok ? null : `The relay answers with ${answer.status}.`) };
