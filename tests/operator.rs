@@ -166,7 +166,7 @@ impl Served {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let relay = Arc::new(Relay { report: report(), told: Mutex::default() });
-        let socket = AdminSocket::bind(&folder.path().join("tern.sock"), None).unwrap();
+        let socket = AdminSocket::bind(&folder.path().join("tern.sock"), None, false).unwrap();
         let operations: Arc<dyn Operations> = Arc::clone(&relay) as Arc<dyn Operations>;
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

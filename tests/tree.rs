@@ -1,6 +1,6 @@
 //! What may be in the tree: no secret, in any file that git tracks.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed assertion is what this file is for")]
+#![expect(clippy::expect_used, reason = "a failed assertion is what this file is for")]
 
 #[path = "support/skip.rs"]
 mod skip;

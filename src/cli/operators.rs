@@ -24,7 +24,7 @@ use crate::server::{self, Server};
 pub(super) struct Opened {
     socket: Option<AdminSocket>,
     remote: Vec<TcpListener>,
-    tls: Option<(Arc<CertStore>, Arc<Tls>)>,
+    tls: Option<Identity>,
 }
 
 impl Opened {
@@ -40,7 +40,7 @@ pub(super) struct Operators {
     pub(super) operations: Arc<AnnouncerOperations>,
     desk: Desk,
     file: Option<SocketFile>,
-    tls: Option<(Arc<CertStore>, Arc<Tls>)>,
+    tls: Option<Identity>,
     watch: Arc<Watch>,
 }
 
@@ -53,7 +53,10 @@ pub(super) fn bind(config: &Config) -> Result<Opened, Failure> {
     Ok(Opened { socket: bind_socket(config)?, remote, tls: load_tls(config)? })
 }
 
-fn load_tls(config: &Config) -> Result<Option<(Arc<CertStore>, Arc<Tls>)>, Failure> {
+/// What the listeners show, and what they make of those who come.
+type Identity = (Arc<CertStore>, Arc<Tls>);
+
+fn load_tls(config: &Config) -> Result<Option<Identity>, Failure> {
     let (Some(chain), Some(key)) = (&config.admin.certificate_file, &config.admin.key_file) else {
         return Ok(None);
     };

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -235,7 +235,7 @@ fn who_follows_events_hears_all_of_a_relay_that_is_started_again() {
 /// A way to a relay that lets so many connections through and keeps all others waiting.
 fn stall(path: &str, behind: &str, lets_through: usize) -> Receiver<usize> {
     let listener = UnixListener::bind(path).unwrap();
-    let (told, seen) = channel();
+    let (told, seen) = sync_channel(64);
     let behind = behind.to_owned();
     std::thread::spawn(move || {
         let mut kept = Vec::new();

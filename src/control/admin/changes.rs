@@ -125,7 +125,10 @@ impl Changes {
                 print.update(part);
                 print.update([0]);
             }
-            known(self.replays().begin(Clock::new().now().time, key, print.finalize().into()))?;
+            let meaning = self.replays().begin(Clock::new().now().time, key, print.finalize().into());
+            if let Some(early) = known(meaning) {
+                return Err(early);
+            }
         }
         let (changes, caller) = (Arc::clone(self), caller.clone());
         Ok(Running { changes, caller, key, body, _place: place })
@@ -191,9 +194,10 @@ fn read_key(headers: &HeaderMap, caller: &Caller) -> Result<Option<Key>, &'stati
     Ok(Some((caller.who.clone(), text.to_owned())))
 }
 
-fn known(meaning: Meaning) -> Result<(), Early> {
-    Err(match meaning {
-        Meaning::New => return Ok(()),
+/// The answer to what was asked for before.
+fn known(meaning: Meaning) -> Option<Early> {
+    Some(match meaning {
+        Meaning::New => return None,
         Meaning::Answered(Answer { status, body: Some(body) }) => {
             let headers = [(CONTENT_TYPE, "application/json"), (REPLAYED, "true")]
                 .map(|(name, value)| (name, HeaderValue::from_static(value)));

@@ -7,11 +7,12 @@ use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::thread::scope;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tern::client::{Ask, Exchange, Login, Reply};
+use tern::clock::Clock;
 use tern::engine::auth::{Credential, SharedSecret, issue};
 use tern::time::UnixTime;
 
@@ -64,8 +65,7 @@ fn calls(host: &Host, folder: &Path) -> Result<Running, Missing> {
 /// Allocations of one user that nobody refreshes: they stand for an hour, and cost nothing but what is looked at here. Each
 /// has an address and port of its own; its socket is closed once it stands.
 fn allocate(user: u64, count: u64) {
-    let expiry =
-        UnixTime(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 86_400);
+    let expiry = UnixTime(Clock::new().now().unix.0 + 86_400);
     let secret = SharedSecret::new("one", SECRET.as_bytes()).unwrap();
     let Credential { username, password } = issue(&secret, &format!("agent{user}"), expiry);
     let login = Login { username, password };
