@@ -57,8 +57,8 @@ impl PrefixLengths {
     }
 }
 
-/// A limiter of fixed size. May be shared: workers that ask at once never block one another, and at worst admit one
-/// more each.
+/// A limiter of fixed size. May be shared: workers that ask at once never block one another, and admit no more together
+/// than one of them would.
 ///
 /// A network is looked up in two rows of cells, by two hashes under a secret seed, and pays in both. It is refused
 /// only when both cells are used up, so that one noisy network can hardly stand in another's way; a flood from more
@@ -108,10 +108,11 @@ impl PrefixLimiter {
             if full_at > now.saturating_add(self.pace.tolerance) {
                 return false;
             }
-            // The emptier cell decides, so two workers that charge it at once must not both read the old value.
+            // The emptier cell decides. The other one is raised before it, so that nobody finds that one emptier in between
+            // and is admitted by it in the same place: whoever charged it first has raised this one, and the exchange fails.
             let (decides, other, held) = if a <= b { (first, second, a) } else { (second, first, b) };
-            if decides.compare_exchange(held, full_at, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                other.fetch_max(full_at, Ordering::Relaxed);
+            other.fetch_max(full_at, Ordering::AcqRel);
+            if decides.compare_exchange(held, full_at, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return true;
             }
         }
