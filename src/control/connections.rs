@@ -219,7 +219,8 @@ struct Connection<S> {
 impl<S> Connection<S> {
     /// Hands on what the socket says, unless it is to end. As long as it says nothing, the time runs.
     fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if Pin::new(&mut self.place.ended).poll(cx).is_ready() {
+        // Asked again while it is flushed and closed, and what has ended must not be polled again.
+        if self.place.ended.is_terminated() || Pin::new(&mut self.place.ended).poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         if outcome.is_ready() {

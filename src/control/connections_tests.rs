@@ -128,3 +128,18 @@ async fn a_silent_connection_ends() {
     let mut served = bounded.accept().await;
     assert_eq!(served.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
 }
+
+#[tokio::test]
+async fn a_connection_whose_place_is_taken_says_so_however_often_it_is_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut bounded = Bounded::new(listener);
+    let _client = TcpStream::connect(address).await.unwrap();
+    let mut served = bounded.accept().await;
+    served.place.house.guests().clear();
+    // It is read, flushed and closed after that.
+    for _ in 0..2 {
+        assert_eq!(served.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    }
+    let _ = served.shutdown().await;
+}

@@ -26,6 +26,8 @@ use trial::Trial;
 
 /// Between two looks at an announcer whose first checks are under way.
 const STEP: Duration = Duration::from_millis(100);
+/// What a relay asks for whose checks are against it at its start.
+const MORE_TIME: Duration = Duration::from_secs(60);
 /// So often within the time that the manager waits at most.
 const BEATS: u32 = 3;
 
@@ -156,23 +158,32 @@ async fn tell(
     }
 }
 
-/// Returns when the checks have found the relay well enough for anything but silence.
+/// Returns when the checks have found the relay well enough for anything but silence, or are gone by a reload. Meanwhile it
+/// serves whoever comes by itself, so the manager is asked not to end it.
 async fn wait_until_up(notices: &Notices, announcer: Arc<AnnouncerOperations>) {
     let mut last = String::new();
+    let mut patience = tokio::time::interval(MORE_TIME / BEATS);
     loop {
         let asked = Arc::clone(&announcer);
-        if let Ok(Standing::Seen { view, .. }) = tokio::task::spawn_blocking(move || asked.standing()).await {
-            let health = &view.announce.health;
-            if health.state != State::Down {
-                return;
+        match tokio::task::spawn_blocking(move || asked.standing()).await {
+            Ok(Standing::Absent) => return,
+            Ok(Standing::Seen { view, .. }) => {
+                let health = &view.announce.health;
+                if health.state != State::Down {
+                    return;
+                }
+                let text = format!("not ready: {}", health.reasons.join("; "));
+                if text != last {
+                    notices.status(&text);
+                    last = text;
+                }
             }
-            let text = format!("not ready: {}", health.reasons.join("; "));
-            if text != last {
-                notices.status(&text);
-                last = text;
-            }
+            Ok(Standing::Awaited | Standing::Silent(_)) | Err(_) => {}
         }
-        tokio::time::sleep(STEP).await;
+        tokio::select! {
+            _ = patience.tick() => notices.needs(MORE_TIME),
+            () = tokio::time::sleep(STEP) => {}
+        }
     }
 }
 

@@ -70,6 +70,11 @@ impl Notices {
         self.tell("WATCHDOG=1");
     }
 
+    /// The relay lives, and is not ready for so long at least.
+    pub(super) fn needs(&self, time: Duration) {
+        self.tell(&format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()));
+    }
+
     /// How the relay is, in one line for people.
     pub(super) fn status(&self, text: &str) {
         let line: String = text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect();

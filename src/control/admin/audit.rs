@@ -1,8 +1,8 @@
 //! Who has changed what: a line of the log for each change, and the last thousand of them for whoever asks.
 //!
 //! Written when a change has been answered, whether it was done or refused. What callers say is cut; secrets, and names
-//! of users, are never in it. What the gate turns away is kept apart, a few of each caller in a minute: nobody who may
-//! change nothing drives out what was changed.
+//! of users, are never in it. What the gate turns away, logins and logouts are kept apart, a few of each caller in a minute:
+//! nobody who may change nothing drives out what was changed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -66,8 +66,8 @@ struct Kept {
     newest: u64,
     /// What those asked for who may.
     changes: VecDeque<AuditEntry>,
-    /// What was turned away.
-    refused: VecDeque<AuditEntry>,
+    /// What was turned away, and who came and went.
+    others: VecDeque<AuditEntry>,
     /// How much of it in the minute that began then, by who it was.
     began: Time,
     callers: HashMap<String, u32>,
@@ -123,14 +123,31 @@ impl Audit {
 
     /// Notes that somebody was turned away, unless that has happened to him often of late.
     pub(super) fn refuse(&self, who: &str, role: &str, from: &str, asked: &Asked<'_>, outcome: &str) {
+        if self.keep_few(who, role, from, asked, outcome) {
+            let Asked { method, path, status } = *asked;
+            let (method, path) = (cut(method), cut(path));
+            tracing::info!(who, role, from, method, path, status, outcome, "audit: somebody was turned away");
+        }
+    }
+
+    /// Notes that somebody has logged in or out. Whoever may only read can do that as often as he likes.
+    pub(super) fn pass(&self, caller: &Caller, path: &str) {
+        let asked = Asked { method: "POST", path, status: 200 };
+        let (who, role, from) = (caller.who.as_str(), caller.role.name(), caller.from.as_str());
+        if self.keep_few(who, role, from, &asked, "done") {
+            tracing::info!(who, role, from, path, "audit: somebody has logged in or out");
+        }
+    }
+
+    /// Whether it was kept: only so many of each caller in a minute are.
+    fn keep_few(&self, who: &str, role: &str, from: &str, asked: &Asked<'_>, outcome: &str) -> bool {
         let now = Clock::new().now();
         let mut kept = self.lock();
         if !kept.admits(now.time, who) {
-            return;
+            return false;
         }
-        let number = kept.count();
         let entry = AuditEntry {
-            number,
+            number: kept.count(),
             at: now.unix.to_string(),
             who: who.to_owned(),
             role: role.to_owned(),
@@ -141,15 +158,14 @@ impl Audit {
             status: asked.status,
             outcome: outcome.to_owned(),
         };
-        let AuditEntry { method, path, status, .. } = &entry;
-        tracing::info!(who, role, from, method, path, status, outcome, "audit: somebody was turned away");
-        keep(&mut kept.refused, entry);
+        keep(&mut kept.others, entry);
+        true
     }
 
     /// Those that came after the one with the number `after`, the oldest first.
     pub(super) fn after(&self, after: u64) -> Vec<AuditEntry> {
         let kept = self.lock();
-        let both = kept.changes.iter().chain(&kept.refused);
+        let both = kept.changes.iter().chain(&kept.others);
         let mut found: Vec<_> = both.filter(|entry| entry.number > after).cloned().collect();
         found.sort_unstable_by_key(|entry| entry.number);
         found
@@ -240,6 +256,19 @@ mod tests {
         assert!(all.len() < 1 + 2 * (REFUSED_CALLERS + 30), "{}", all.len());
         assert!(all.is_sorted_by_key(|entry| entry.number));
         assert!(audit.after(1).iter().all(|entry| entry.status == 403));
+    }
+
+    #[test]
+    fn who_logs_in_and_out_again_and_again_drives_nothing_out() {
+        let audit = Audit::default();
+        let caller = |role| Caller { who: "token desk".into(), role, from: "socket".into(), csrf: None };
+        audit.note(&caller(Role::Operator), &Method::POST, "/v1/drain", b"", 200, "done");
+        for _ in 0..2000 {
+            audit.pass(&caller(Role::Viewer), "/logout");
+        }
+        let all = audit.after(0);
+        assert_eq!(all[0].path, "/v1/drain");
+        assert!((2..=61).contains(&all.len()), "{}: a minute may have passed", all.len());
     }
 
     #[test]

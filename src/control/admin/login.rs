@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -58,7 +58,7 @@ pub(super) async fn log_in(
     let next = next.as_deref().filter(|next| operator_page::is_place(next));
     match desk.gate.log_in(remote, &headers, token.trim().as_bytes()) {
         Ok((caller, cookie)) => {
-            desk.changes.audit.note(&caller, &Method::POST, "/login", b"", 200, "done");
+            desk.changes.audit.pass(&caller, "/login");
             if is_form {
                 let place = next.unwrap_or("/").to_owned();
                 return (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, place)]).into_response();
@@ -81,7 +81,7 @@ pub(super) async fn log_out(
     headers: HeaderMap,
 ) -> Response {
     let cookie = desk.gate.log_out(&peer, &headers);
-    desk.changes.audit.note(&caller, &Method::POST, "/logout", b"", 200, "done");
+    desk.changes.audit.pass(&caller, "/logout");
     ([(SET_COOKIE, cookie)], json_response(StatusCode::OK, &json!({}))).into_response()
 }
 
