@@ -12,14 +12,14 @@ section=$(cat)
 machine=$(mktemp -d)
 mount -t tmpfs tmpfs "$machine"
 cp -a /etc "$machine/etc"
-mkdir -p "$machine/work" "$machine/etc/tern" "$machine/home"
+mkdir -p "$machine/desk" "$machine/etc/tern" "$machine/home"
 cd "$checkout"
-cp -r --parents ./*.md tern.example.toml docs certs deploy "$machine/work"
+cp -r --parents ./*.md tern.example.toml docs certs deploy "$machine/desk"
 mount --bind "$machine/etc" /etc
 mount -t tmpfs tmpfs /run
 mkdir /run/tern
 export HOME=$machine/home TMPDIR=$machine PATH=$programs:$PATH
-cd "$machine/work"
+cd "$machine/desk"
 umask 022
 echo "127.0.0.1 turn.example.org localhost" >/etc/hosts
 ip address add 192.0.2.10/32 dev lo
@@ -55,7 +55,7 @@ addresses = ["192.0.2.10"]
 realm = "example.org"
 users_file = "users"
 [quality]
-records = "$machine/work/calls.json"
+records = "$machine/desk/calls.json"
 [announce]
 prefixes = ["10.99.0.1/32"]
 [bgp]
